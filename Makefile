@@ -1,0 +1,55 @@
+# `make serve` and `make test` need Python ≥ 3.11 and make, nothing else; uv is used where it is installed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv)
+
+ifdef UV
+  venv := uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+  install := uv pip install --quiet --python $(BIN)/python
+else
+  venv := $(PYTHON) -m venv $(VENV)
+  install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: help serve test lint format lock
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+serve: $(VENV)/.serve ## Serve the models of models/ on 127.0.0.1:8000.
+	@$(BIN)/gyoza serve
+
+test: $(VENV)/.develop ## Run the whole test suite with its coverage.
+	$(BIN)/coverage erase
+	$(BIN)/pytest --cov --cov-report=term
+
+lint: $(VENV)/.develop ## Check style, types and layers.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.develop ## Mend what ruff can mend.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: | $(VENV) ## Pin the newest versions that pyproject.toml allows, with their hashes.
+	@$(install) uv
+	$(call compile,serve,--extra cpu)
+	$(call compile,develop,--extra cpu --group develop)
+
+$(VENV)/.%: requirements/%.txt pyproject.toml | $(VENV)
+	@echo "Installing requirements/$*.txt into $(VENV) …"
+	@$(install) --require-hashes -r requirements/$*.txt
+	@$(install) --no-deps --editable .
+	@touch $@
+
+$(VENV):
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "gyoza needs Python 3.11 or newer; this is %s. Name another one: make PYTHON=python3.13" % sys.version.split()[0])'
+	@$(venv)
+
+# Universal, so that one file serves every platform and Python; without index lines, so that it names no host.
+compile = $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" $(2) --output-file requirements/$(1).txt pyproject.toml

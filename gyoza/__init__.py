@@ -1,0 +1,3 @@
+"""Disentangling normalizing flows: layers, inference and files. Importing this package loads no backend."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,119 @@
+"""Checks that prove a compiled flow before it serves: each compares two ways to the same numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from gyoza.inference.compiled import CompiledFlow
+from gyoza.inference.plan import Floats
+
+PROBE_SEED = 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found."""
+
+    name: str
+    error: float
+    """The largest error of a row, in units of 1 + max|row| (of 1 + |logdet| for logdets)."""
+    limit: float
+    """The largest error that passes."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the limit; an error that is not a number never is."""
+        return self.error <= self.limit
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest errors that pass in one dtype, in the units of ``Check.error``."""
+
+    round_trip: float
+    agreement: float
+    logdet: float
+
+
+FLOAT32_LIMITS = Limits(round_trip=1e-3, agreement=1e-4, logdet=1e-2)
+FLOAT64_LIMITS = Limits(round_trip=1e-8, agreement=1e-8, logdet=1e-6)
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Rows and what the flow made of them when it was packaged."""
+
+    latents: Floats
+    """[n, *latent_shape]."""
+    codes: Floats
+    """[n, *code_shape]."""
+    logdet: Floats
+    """[n]."""
+
+
+class Flow(Protocol):
+    """A flow on NumPy arrays, whichever way it computes."""
+
+    def encode(self, latents: Floats) -> tuple[Floats, Floats]:
+        """Map latents [n, *latent_shape] to codes [n, *code_shape] and logdet [n]."""
+
+    def invert(self, codes: Floats) -> Floats:
+        """Map codes [n, *code_shape] to latents [n, *latent_shape]."""
+
+
+def limits(dtype: np.dtype[Any]) -> Limits:
+    """Return the limits for flows that compute in ``dtype``."""
+    return FLOAT64_LIMITS if dtype == np.float64 else FLOAT32_LIMITS
+
+
+def row_error(found: Floats, expected: Floats) -> float:
+    """Return the largest of max|found − expected| / (1 + max|expected|) over the rows of two arrays [n, …]."""
+    if found.shape != expected.shape:
+        return float("inf")
+    expected_rows = expected.reshape(len(expected), -1).astype(np.float64)
+    found_rows = found.reshape(len(found), -1).astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        errors = np.abs(found_rows - expected_rows).max(axis=1) / (1 + np.abs(expected_rows).max(axis=1))
+    return float(np.nan_to_num(errors, nan=np.inf, posinf=np.inf).max())
+
+
+def probe_latents(flow: CompiledFlow, count: int) -> Floats:
+    """Return latents [count, *latent_shape] whose codes are drawn from N(0, I): rows that the flow finds likely."""
+    draws = np.random.RandomState(PROBE_SEED).standard_normal((count, *flow.code_shape))
+    return flow.invert(draws.astype(flow.dtype))
+
+
+def check_round_trip(flow: CompiledFlow, latents: Floats) -> Check:
+    """Check that encode and invert undo each other, from either side."""
+    codes, _ = flow.encode(latents)
+    returned = flow.invert(codes)
+    errors = row_error(returned, latents), row_error(flow.encode(returned)[0], codes)
+    return Check("round trip", max(errors), limits(flow.dtype).round_trip)
+
+
+def check_agreement(flow: CompiledFlow, reference: Flow, latents: Floats) -> Check:
+    """Check that the compiled flow and a reference give the same codes, logdets and latents."""
+    codes, logdet = flow.encode(latents)
+    expected_codes, expected_logdet = reference.encode(latents)
+    errors = (
+        row_error(codes, expected_codes),
+        row_error(logdet, expected_logdet),
+        row_error(flow.invert(expected_codes), reference.invert(expected_codes)),
+    )
+    return Check("compiled as layers", max(errors), limits(flow.dtype).agreement)
+
+
+def check_logdet(flow: CompiledFlow, autodiff_logdet: Callable[[Floats], Floats], latents: Floats) -> Check:
+    """Check the logdet against one taken from the Jacobian by automatic differentiation."""
+    _, logdet = flow.encode(latents)
+    return Check("logdet by autodiff", row_error(logdet, autodiff_logdet(latents)), limits(flow.dtype).logdet)
+
+
+def check_golden(flow: CompiledFlow, golden: Golden) -> Check:
+    """Check that the flow makes of the golden rows what it made when it was packaged."""
+    latents = np.asarray(golden.latents, flow.dtype)
+    codes, logdet = flow.encode(latents)
+    errors = row_error(codes, golden.codes), row_error(logdet, golden.logdet)
+    return Check("golden vectors", max(errors), limits(flow.dtype).agreement)

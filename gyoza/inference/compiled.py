@@ -1,0 +1,97 @@
+"""A compiled flow: a plan and the executor that runs it, NumPy in and out."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gyoza.inference.executors import NumpyExecutor
+from gyoza.inference.plan import Floats, Plan
+
+
+class Lowerable(Protocol):
+    """Anything that lowers itself to a plan, such as a built ``gyoza.modelling.flow_layers.FlowModel``."""
+
+    def lower(self) -> Plan:
+        """Return the plan."""
+
+
+class CompiledFlow:
+    """A flow that is ready to run. It holds no state between calls, so threads may share it.
+
+    Args:
+        plan: The flow as steps.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Prepare the plan's arrays for the executor."""
+        self.plan = plan
+        self._executor = NumpyExecutor(plan)
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """The shape of one latent, without the batch axis."""
+        return self.plan.latent_shape
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """The shape of one code, without the batch axis."""
+        return self.plan.code_shape
+
+    @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        """What inputs are cast to and answers come in."""
+        return self.plan.dtype
+
+    def encode(self, latents: ArrayLike) -> tuple[Floats, Floats]:
+        """Map latents to codes.
+
+        Args:
+            latents: [n, *latent_shape], any real dtype.
+
+        Returns:
+            Codes [n, *code_shape] and the logdet log|det T'(z)| [n], both of the flow's dtype. A row whose result
+            overflows holds inf or NaN; the other rows are not touched by it.
+
+        Raises:
+            ValueError: The shape is not [n, *latent_shape].
+        """
+        codes, logdet = self._executor.encode(self._rows(latents, self.latent_shape, "latents"))
+        return codes.reshape(len(codes), *self.code_shape), logdet
+
+    def invert(self, codes: ArrayLike) -> Floats:
+        """Map codes back to latents.
+
+        Args:
+            codes: [n, *code_shape], any real dtype.
+
+        Returns:
+            Latents [n, *latent_shape] of the flow's dtype.
+
+        Raises:
+            ValueError: The shape is not [n, *code_shape].
+        """
+        latents = self._executor.invert(self._rows(codes, self.code_shape, "codes"))
+        return latents.reshape(len(latents), *self.latent_shape)
+
+    def _rows(self, values: ArrayLike, shape: tuple[int, ...], name: str) -> Floats:
+        array = np.asarray(values, dtype=self.dtype)
+        if array.shape[1:] != shape or array.ndim != len(shape) + 1:
+            expected = ", ".join(["n", *map(str, shape)])
+            raise ValueError(f"{name} must have the shape [{expected}]. Received: {name}.shape={array.shape}")
+        return array.reshape(len(array), self.plan.size)
+
+
+def compile_flow(model: Lowerable) -> CompiledFlow:
+    """Compile a flow for inference.
+
+    Args:
+        model: A built ``FlowModel``. Its weights are read now; later changes of them need a new call.
+
+    Returns:
+        The compiled flow, which answers what the model's own ``call`` and ``invert`` answer, to rounding.
+
+    Raises:
+        ValueError: The model is not built.
+    """
+    return CompiledFlow(model.lower())

@@ -1,0 +1,129 @@
+"""A plan is data: the frozen steps, and their arrays, that a flow was lowered to.
+
+Every step acts on rows [n, D], the latents flattened in C order, and is a bijection of them. Layers lower themselves to
+these steps (``FlowLayer.lower``); executors run them. Nothing here knows a layer, Keras, or how a step is run.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Indices: TypeAlias = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Gather:
+    """Reorder the columns: ``y[:, i] = x[:, indices[i]]``. Its logdet is 0."""
+
+    indices: Indices
+    """[D], each of 0 … D-1 once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """Scale and shift each column: ``y = x * scale + shift``. Its logdet is Σ ln|scale|."""
+
+    scale: Floats
+    """[D], nowhere 0; float64, cast when the plan is compiled."""
+    shift: Floats
+    """[D]."""
+
+    @cached_property
+    def logdet(self) -> float:
+        """Σ ln|scale|, the same for every row."""
+        return float(np.log(np.abs(self.scale.astype(np.float64))).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Rotation:
+    """Multiply by an orthogonal matrix: ``y = x @ matrix``, undone by its transpose. Its logdet is 0."""
+
+    matrix: Floats
+    """[D, D], orthogonal; float64, cast when the plan is compiled."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """One dense layer: ``activation(x @ kernel + bias)``."""
+
+    kernel: Floats
+    """[inputs, outputs]."""
+    bias: Floats
+    """[outputs]."""
+    activation: str = "linear"
+    """A key of ``gyoza.inference.activations.ACTIVATIONS``."""
+
+
+@dataclass(frozen=True, eq=False)
+class DenseNetwork:
+    """Dense layers in a row, from the kept columns [n, K] to the coupling parameters [n, p·C]."""
+
+    layers: tuple[Dense, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class OpaqueNetwork:
+    """A network that is only known as a function of the kept columns [n, K] to the coupling parameters [n, p·C]."""
+
+    function: Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Additive:
+    """The coupling law ``y = x + t`` with parameters t [n, C]. Its logdet is 0."""
+
+
+@dataclass(frozen=True)
+class BoundedAffine:
+    """The coupling law ``y = x · exp(σ) + t``, σ = bound · tanh(s / bound), with parameters t, s [n, 2·C]. logdet Σσ."""
+
+    bound: float
+
+
+@dataclass(frozen=True, eq=False)
+class Coupling:
+    """Transform C columns by a law whose parameters a network computes from the K kept columns; K + C = D."""
+
+    kept: Indices
+    """[K], ascending."""
+    changed: Indices
+    """[C], ascending."""
+    network: DenseNetwork | OpaqueNetwork
+    law: Additive | BoundedAffine
+
+
+@dataclass(frozen=True, eq=False)
+class Opaque:
+    """A bijection that is only known as a pair of functions: whatever a layer's own Keras code does."""
+
+    encode: Callable[[Floats], tuple[Floats, Floats]]
+    """rows [n, D] -> (rows [n, D'], logdet [n])."""
+    invert: Callable[[Floats], Floats]
+    """rows [n, D'] -> rows [n, D]."""
+
+
+Step: TypeAlias = Gather | Affine | Rotation | Coupling | Opaque
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A flow as steps, run in order from latents to codes and in reverse order back."""
+
+    steps: tuple[Step, ...]
+    latent_shape: tuple[int, ...]
+    """The shape of one latent, without the batch axis."""
+    code_shape: tuple[int, ...]
+    """The shape of one code; as many entries as a latent."""
+    dtype: np.dtype[np.floating[Any]]
+    """What the flow computes in, and answers with."""
+
+    @property
+    def size(self) -> int:
+        """D, the entries of one latent and of one code."""
+        return prod(self.latent_shape)
