@@ -30,6 +30,8 @@ JACOBIAN_ROWS = 4
 """Fewer, since each needs a backward pass per dimension."""
 
 GYOZA_CLASSES = frozenset({*flow_layers.__all__, *masks.__all__, *losses.__all__, "_PositiveConstraint_"})
+ORIGINALS = {f"Custom>{name}": getattr(module, name) for module in (flow_layers, masks) for name in module.__all__}
+"""Files written by gyoza 0.3 name its classes so; within the scope of one load these stand for ours."""
 KERAS_LAYER_NAMES = """
 Activation Add AveragePooling1D AveragePooling2D BatchNormalization Concatenate Conv1D Conv2D Dense DepthwiseConv2D
 Dropout ELU Flatten Functional GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D
@@ -106,8 +108,10 @@ def read_model(path: Path) -> Any:
         LoadError: As for ``load_flow``.
     """
     check_classes(read_config(path), path.name)
+    saving = modelling.keras.saving
     try:
-        return modelling.keras.saving.load_model(path, compile=False, safe_mode=True)
+        with saving.custom_object_scope(ORIGINALS):
+            return saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its layers raise.
         raise LoadError(f"{path.name} can't be deserialised by Keras: {first_line(error)}") from error
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from gyoza.inference.plan import Floats
 
-LEAKY_RELU_SLOPE = 0.2
-"""What ``keras.activations.leaky_relu`` takes where nothing else is said."""
+LEAKY_RELU_SLOPE = float(np.float32(0.2))
+"""What ``keras.activations.leaky_relu`` takes where nothing else is said; TensorFlow rounds it to float32, also in float64."""
 
 
 def linear(x: Floats) -> Floats:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from gyoza.inference import CompiledFlow
-from gyoza.inference.executors import encode_step, invert_step
+from gyoza.inference.executors import Logdet, encode_step, invert_step
 from gyoza.inference.plan import Floats
 from tests.inference.flows import SIZE, plan, steps
 
 NAMES = sorted(steps())
-ROWS = np.random.RandomState(2).normal(size=(5, SIZE))
+ROWS: Floats = np.random.RandomState(2).normal(size=(5, SIZE))
 
 
 def numeric_logdet(flow: CompiledFlow, rows: Floats) -> Floats:
@@ -38,7 +38,8 @@ def test_a_step_s_logdet_is_that_of_its_jacobian(name: str) -> None:
 def test_a_plan_runs_its_steps_in_order_and_back() -> None:
     """A whole plan is its steps one after the other, its logdet their sum."""
     flow = CompiledFlow(plan())
-    rows, logdet = ROWS, np.zeros(len(ROWS))
+    rows: Floats = ROWS
+    logdet: Logdet = 0.0
     for step in steps().values():
         rows, term = encode_step(step, rows)
         logdet = logdet + term
