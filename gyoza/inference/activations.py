@@ -33,12 +33,14 @@ def elu(x: Floats) -> Floats:
 
 def sigmoid(x: Floats) -> Floats:
     """1 / (1 + exp(−x)); an overflow of the exponential ends at the right limit, 0."""
-    return 1 / (1 + np.exp(-x))
+    denominator: Floats = 1 + np.exp(-x)
+    return 1 / denominator
 
 
 def silu(x: Floats) -> Floats:
     """Return x · sigmoid(x), also called swish."""
-    return x / (1 + np.exp(-x))
+    denominator: Floats = 1 + np.exp(-x)
+    return x / denominator
 
 
 def softplus(x: Floats) -> Floats:

@@ -1,0 +1,1 @@
+"""HTTP: paths to calls, errors to statuses."""

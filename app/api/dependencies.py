@@ -1,0 +1,29 @@
+"""What requests borrow from the lifespan."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from app.engine import Engine
+from app.repository import Repository
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """All that lives as long as the application."""
+
+    settings: Settings
+    repository: Repository
+    engine: Engine
+
+
+def services_of(request: Request) -> Services:
+    """Return the services of the application that got a request."""
+    services: Services = request.state.services
+    return services
+
+
+ServicesDependency = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,120 @@
+"""One table: error → status. Everything a client is told when something is wrong goes through here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from app.errors import (
+    Conflict,
+    DeadlineExceeded,
+    FieldError,
+    GyozaError,
+    InvalidInput,
+    MalformedBody,
+    NotFound,
+    NotReady,
+    Overloaded,
+    TooLarge,
+    TryLater,
+    UnsupportedMediaType,
+)
+
+MEDIA_TYPE = "application/problem+json"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What one kind of problem is called, and its status."""
+
+    status: int
+    name: str
+    title: str
+
+
+KINDS: Mapping[type[GyozaError], Kind] = MappingProxyType(
+    {
+        MalformedBody: Kind(400, "malformed-body", "The body can't be decoded"),
+        NotFound: Kind(404, "not-found", "There is no such thing"),
+        Conflict: Kind(409, "conflict", "The model lacks what this needs"),
+        TooLarge: Kind(413, "too-large", "The request is too large"),
+        UnsupportedMediaType: Kind(415, "unsupported-media-type", "The body's type or encoding is not read here"),
+        InvalidInput: Kind(422, "invalid-input", "The input breaks a rule"),
+        Overloaded: Kind(429, "overloaded", "Too many rows are waiting"),
+        NotReady: Kind(503, "not-ready", "Not ready"),
+        DeadlineExceeded: Kind(504, "deadline-exceeded", "No answer in time"),
+    }
+)
+METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The method is not allowed here")
+INTERNAL = Kind(500, "internal", "A bug in this service")
+RETRIED = frozenset({429, 503})
+
+
+def problem(
+    request: Request,
+    kind: Kind,
+    detail: str,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Write a problem after RFC 9457."""
+    content = {
+        "type": f"urn:gyoza:{kind.name}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": plain(detail),
+        "errors": [{"field": plain(error.field), "message": plain(error.message)} for error in errors],
+        "request_id": request.state.request_id,
+    }
+    return Response(orjson.dumps(content), kind.status, headers, MEDIA_TYPE)
+
+
+def plain(text: str) -> str:
+    """Return a text that can be sent: lone surrogates, which lenient JSON lets in, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+async def on_gyoza_error(request: Request, error: Exception) -> Response:
+    """Answer an error of the tree."""
+    kind = KINDS[type(error)]  # type: ignore[index]
+    errors = error.errors if isinstance(error, InvalidInput) else ()
+    headers = {}
+    if isinstance(error, TryLater) and kind.status in RETRIED:
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, TooLarge):
+        headers["Connection"] = "close"  # The rest of the body is not read.
+    return problem(request, kind, str(error), errors, headers)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Answer what the router found wrong: the path, or the method."""
+    path, status = request.url.path, error.status_code if isinstance(error, HTTPException) else 404
+    if status == METHOD_NOT_ALLOWED.status:
+        allowed = ", ".join(allowed_methods(request))
+        detail = f"{path} must be asked with {allowed}. Received: {request.method}."
+        return problem(request, METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
+    return problem(request, KINDS[NotFound], f"There is no path {path}. The page /docs lists those that exist.")
+
+
+async def on_bug(request: Request, error: Exception) -> Response:
+    """Answer an error that nobody foresaw, without telling of the inside."""
+    detail = (
+        "The request may be fine; the service is not. The log has the details under the request id; please report it."
+    )
+    return problem(request, INTERNAL, detail)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Return every method that the request's path answers."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]

@@ -1,0 +1,147 @@
+"""The flow endpoints: one table of operations, mounted below each of three prefixes."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.api.bodies import body_limit, codec_of, read_body
+from app.api.dependencies import services_of
+from app.api.operations import Call, Fields, Operation, encode, factors, invert
+from app.api.views import factors_list
+from app.codecs import Codec
+from app.errors import Conflict, FieldError, InvalidInput
+from app.schemas import Body, EncodeAnswer, FactorsAnswer, InvertAnswer, InvertRequest, LatentsRequest
+from app.tensors import Form, TensorError
+
+PREFIXES = ("", "/models/{model}", "/models/{model}/versions/{version}")
+LARGE_BODY = 64 * 1024
+"""Bodies of more bytes are parsed and written in a thread, so that others need not wait for them."""
+SWITCH = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True)
+class FlowOperation:
+    """One row of the table."""
+
+    name: str
+    run: Operation
+    request: type[Body]
+    answer: type[Body]
+    summary: str
+    switches: tuple[str, ...] = ()
+    """Query parameters that are true or false."""
+
+
+OPERATIONS = (
+    FlowOperation("encode", encode, LatentsRequest, EncodeAnswer, "Map latents to codes"),
+    FlowOperation("factors", factors, LatentsRequest, FactorsAnswer, "Map latents to their factors"),
+    FlowOperation(
+        "invert", invert, InvertRequest, InvertAnswer, "Map codes or factors to latents", ("check", "decode")
+    ),
+)
+
+
+def flow_routes() -> list[Route]:
+    """Return the routes of every operation below every prefix; plain ones, since they must be fast."""
+    return [route for prefix in PREFIXES for route in routes_below(prefix)]
+
+
+def routes_below(prefix: str) -> Iterator[Route]:
+    """Yield the routes below one prefix."""
+    yield Route(f"{prefix}/factors", get_factors, methods=["GET"])
+    for operation in OPERATIONS:
+        yield Route(f"{prefix}/{operation.name}", partial(answer, operation), methods=["POST"], name=operation.name)
+
+
+async def get_factors(request: Request) -> Response:
+    """Describe the factor layout."""
+    call = call_of(request, time.monotonic())
+    content = factors_list(call.entry, call.layout).model_dump_json()
+    return Response(content, media_type="application/json")
+
+
+async def answer(operation: FlowOperation, request: Request) -> Response:
+    """Answer one operation: body to arrays, arrays through the engine, arrays to body."""
+    settings = services_of(request).settings
+    deadline = time.monotonic() + settings.request_timeout_s
+    call = call_of(request, deadline, switches(request, operation.switches))
+    codec = codec_of(request)
+    content = await read_body(request, *body_limit(codec, settings), deadline)
+    parse = partial(parsed, codec, content, operation.request, call.model.flow.dtype)
+    body, form = await asyncio.to_thread(parse) if len(content) > LARGE_BODY else parse()
+    fields = await operation.run(call, body)
+    return await written(codec, {"model": call.entry.name, "version": str(call.entry.version), **fields}, form)
+
+
+def call_of(request: Request, deadline: float, given: Mapping[str, bool] | None = None) -> Call:
+    """Find the version that a path means, and put together what an operation needs."""
+    services = services_of(request)
+    entry, model = services.repository.ready(request.path_params.get("model"), request.path_params.get("version"))
+    given = given or {}
+    if given.get("decode"):
+        raise Conflict(f"{entry.name} must have a decoder for ?decode=true, and has none. Ask without it.")
+    return Call(services.engine, entry, model, deadline, services.settings.max_rows, given.get("check", False))
+
+
+def switches(request: Request, names: tuple[str, ...]) -> dict[str, bool]:
+    """Read query parameters that are true or false."""
+    given = {name: request.query_params[name] for name in names if name in request.query_params}
+    wrong = [
+        FieldError(name, f"must be true or false. Received: {text}")
+        for name, text in given.items()
+        if text not in SWITCH
+    ]
+    if wrong:
+        raise InvalidInput(*wrong)
+    return {name: SWITCH[text] for name, text in given.items()}
+
+
+def parsed(codec: Codec, content: bytes, schema: type[Body], dtype: np.dtype[np.floating[Any]]) -> tuple[Body, Form]:
+    """Decode a body and check it against its schema; also tell the form that its first tensor had.
+
+    Raises:
+        MalformedBody: The bytes can't be decoded.
+        InvalidInput: The values break a rule.
+    """
+    reader = codec.reader(dtype)
+    try:
+        return schema.model_validate(codec.decode(content), context=reader), reader.form
+    except ValidationError as error:
+        known = ", ".join(schema.model_fields)
+        raise InvalidInput(*(field_error(dict(item), known) for item in error.errors(include_url=False))) from error
+
+
+def field_error(item: Mapping[str, Any], known: str) -> FieldError:
+    """Translate one finding of pydantic."""
+    field = ".".join(map(str, item["loc"])) or "body"
+    cause = item.get("ctx", {}).get("error")
+    if isinstance(cause, TensorError):
+        return FieldError(field + "".join(f"[{position}]" for position in cause.index), str(cause))
+    messages = {
+        "extra_forbidden": f"no such field. Fields that exist: {known}",
+        "missing": "missing; it must be given",
+        "dict_type": "must be an object of tensors by name",
+    }
+    return FieldError(field, messages.get(item["type"], str(cause or item["msg"])))
+
+
+async def written(codec: Codec, fields: Fields, form: Form) -> Response:
+    """Write an answer, a large one in a thread."""
+    write = partial(codec.encode, fields, form)
+    content = await asyncio.to_thread(write) if size_of(fields) > LARGE_BODY else write()
+    return Response(content, media_type=codec.media_type)
+
+
+def size_of(fields: Fields) -> int:
+    """Count the bytes of all arrays."""
+    values = fields.values()
+    return sum(size_of(value) if isinstance(value, Mapping) else getattr(value, "nbytes", 0) for value in values)

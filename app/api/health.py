@@ -1,0 +1,39 @@
+"""Whether the process lives, and whether it can be asked."""
+
+from fastapi import APIRouter
+
+from app.api.dependencies import ServicesDependency
+from app.errors import NotReady
+from app.repository import LOADING_RETRY_S, Entry, Repository, State
+from app.schemas import Problem, Status
+
+router = APIRouter(tags=["health"])
+
+
+@router.head("/livez", include_in_schema=False)
+@router.get("/livez", summary="Tell whether the process lives")
+async def livez() -> Status:
+    """An answer is the proof."""
+    return Status(status="alive")
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", summary="Tell whether the models are ready", responses={503: {"model": Problem}})
+async def readyz(services: ServicesDependency) -> Status:
+    """All versions found must be READY; with GYOZA_STRICT_READINESS=false, at least one."""
+    if not services.repository.is_ready(strict=services.settings.strict_readiness):
+        raise NotReady(why_not(services.repository), LOADING_RETRY_S)
+    return Status(status="ready")
+
+
+def why_not(repository: Repository) -> str:
+    """Name every version that is not READY, and say why."""
+    if not repository.entries:
+        return "There must be a model to be ready, and none was found. Put one into GYOZA_MODELS_DIR and restart."
+    waiting = (entry for entry in repository.entries if entry.state is not State.READY)
+    return f"Every model must be READY. {'; '.join(map(told, waiting))}."
+
+
+def told(entry: Entry) -> str:
+    """Tell one version's state and reason."""
+    return f"{entry.name} version {entry.version} is {entry.state}" + (f" ({entry.reason})" if entry.reason else "")

@@ -1,0 +1,67 @@
+"""Around every request: its id, the line about it in the log, and a last net under bugs."""
+
+import logging
+import re
+import time
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.error_handlers import on_bug
+
+access_logger = logging.getLogger("gyoza.access")
+logger = logging.getLogger("gyoza.api")
+
+HEADER = "X-Request-ID"
+FORBIDDEN = re.compile(r"[^A-Za-z0-9._:/+=@-]")
+MAX_ID_LENGTH = 128
+CLIENT_CLOSED = 499
+
+
+class RequestMiddleware:
+    """Gives a request its id, logs one line when it is answered, and answers bugs with 500.
+
+    Args:
+        app: What answers requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap the application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request through; anything else than HTTP as it is."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, request_id, status = time.perf_counter(), request_id_of(Headers(scope=scope)), 0
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = CLIENT_CLOSED
+        except Exception as error:
+            logger.exception("request %s failed", request_id)
+            if status:
+                raise
+            response = await on_bug(Request(scope), error)
+            await response(scope, receive, send_with_id)
+        finally:
+            milliseconds = 1e3 * (time.perf_counter() - start)
+            path = scope["path"].encode("unicode_escape").decode("ascii")
+            access_logger.info("%s %s %d %.1fms %s", scope["method"], path, status, milliseconds, request_id)
+
+
+def request_id_of(headers: Headers) -> str:
+    """Take a request's id over, cut to a bounded length and to characters that can't hurt; else make one."""
+    return FORBIDDEN.sub("", headers.get(HEADER, "")[:MAX_ID_LENGTH]) or uuid4().hex

@@ -1,0 +1,100 @@
+"""The OpenAPI document: FastAPI's for the plain endpoints, the operations' table for those of the flow."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from app.api.error_handlers import KINDS, MEDIA_TYPE
+from app.api.flows import OPERATIONS, PREFIXES, FlowOperation
+from app.codecs import CODECS
+from app.schemas import Body, FactorsList, Problem
+
+REFERENCE = "#/components/schemas/{model}"
+READ_ERRORS = (404, 409, 503)
+
+
+def openapi_document(app: FastAPI, prefix: str) -> dict[str, Any]:
+    """Put the document together, for an application behind a path prefix."""
+    document = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
+    )
+    document["paths"] = {**dict(flow_paths()), **document["paths"]}
+    document["components"]["schemas"] |= flow_schemas()
+    if prefix:
+        document["servers"] = [{"url": prefix}]
+    return document
+
+
+def flow_paths() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every path of the flow endpoints with its methods."""
+    for prefix in PREFIXES:
+        for operation in OPERATIONS:
+            methods = {"post": described(operation, prefix)}
+            if operation.name == "factors":
+                methods["get"] = {
+                    "tags": ["flows"],
+                    "summary": "Show the factor layout",
+                    "operationId": operation_id("get", prefix, operation.name),
+                    "parameters": path_parameters(prefix),
+                    "responses": {"200": content("The layout", FactorsList), **problems(READ_ERRORS)},
+                }
+            yield f"{prefix}/{operation.name}", methods
+
+
+def described(operation: FlowOperation, prefix: str) -> dict[str, Any]:
+    """Describe one operation below one prefix."""
+    switches = [
+        {"name": name, "in": "query", "required": False, "schema": {"type": "boolean", "default": False}}
+        for name in operation.switches
+    ]
+    return {
+        "tags": ["flows"],
+        "summary": operation.summary,
+        "operationId": operation_id("post", prefix, operation.name),
+        "parameters": [*path_parameters(prefix), *switches],
+        "requestBody": {"required": True, **content(operation.request.__doc__ or "", operation.request)},
+        "responses": {
+            "200": content(operation.answer.__doc__ or "", operation.answer),
+            **problems(kind.status for kind in KINDS.values()),
+        },
+    }
+
+
+def operation_id(method: str, prefix: str, name: str) -> str:
+    """Name one operation below one prefix uniquely."""
+    return "_".join([method, name, *(f"by_{parameter}" for parameter in re.findall(r"{(\w+)}", prefix))])
+
+
+def path_parameters(prefix: str) -> list[dict[str, Any]]:
+    """Describe the parameters in a prefix."""
+    names = re.findall(r"{(\w+)}", prefix)
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def content(description: str, schema: type[Body]) -> dict[str, Any]:
+    """Describe a body in every media type that a codec writes."""
+    reference = {"$ref": REFERENCE.format(model=schema.__name__)}
+    return {"description": description, "content": {media_type: {"schema": reference} for media_type in CODECS}}
+
+
+def problems(statuses: Any) -> dict[str, Any]:
+    """Describe answers that are problems."""
+    schema = {"$ref": REFERENCE.format(model=Problem.__name__)}
+    titles = {kind.status: kind.title for kind in KINDS.values()}
+    return {
+        str(status): {"description": titles[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses
+    }
+
+
+def flow_schemas() -> dict[str, Any]:
+    """Return the schemas that the flow endpoints refer to, by name."""
+    requests = {operation.request for operation in OPERATIONS}
+    answers = {operation.answer for operation in OPERATIONS} | {FactorsList, Problem}
+    inputs = sorted(((model, "validation") for model in requests), key=lambda pair: pair[0].__name__)
+    outputs = sorted(((model, "serialization") for model in answers), key=lambda pair: pair[0].__name__)
+    _, definitions = models_json_schema([*inputs, *outputs], ref_template=REFERENCE)  # type: ignore[list-item]
+    return dict(definitions["$defs"])

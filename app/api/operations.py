@@ -1,0 +1,99 @@
+"""The flow endpoints in array code: each composes the engine's primitives, and knows no HTTP."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from app.engine import Engine
+from app.errors import Conflict, FieldError, InvalidInput, TooLarge
+from app.model import Model, Primitive
+from app.repository import Entry
+from app.schemas import InvertRequest, LatentsRequest
+from app.tensors import FactorLayout, check_results, check_shape, log_likelihood, round_trip_error
+from gyoza.inference.plan import Floats
+
+Fields: TypeAlias = Mapping[str, Any]
+"""The fields of an answer: arrays, and arrays by the names of factors."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to one version of a model."""
+
+    engine: Engine
+    entry: Entry
+    model: Model
+    deadline: float
+    max_rows: int
+    check: bool = False
+    """Whether ``?check=true`` asks for the round-trip error."""
+
+    @property
+    def layout(self) -> FactorLayout:
+        """The model's factor layout.
+
+        Raises:
+            Conflict: It has none.
+        """
+        if self.model.layout is None:
+            raise Conflict(
+                f"{self.entry.name} must have a factor layout for this, and has none. Add [[factors]] tables (name, size; "
+                "in order, the residual first) to flow.toml beside its flow.keras and restart; or use /encode, and "
+                "/invert with codes."
+            )
+        return self.model.layout
+
+    async def encode(self, latents: Floats) -> dict[str, Floats]:
+        """Encode latents [n, *latent_shape] from outside: -> codes, logdet, log_likelihood."""
+        self._check(latents, self.model.flow.latent_shape, "latents")
+        codes, logdet = await self._run(Primitive.ENCODE, latents)
+        likelihood = log_likelihood(codes, logdet)
+        check_results("latents", self.model.flow.dtype, codes, logdet, likelihood)
+        return {"codes": codes, "logdet": logdet, "log_likelihood": likelihood}
+
+    async def invert(self, codes: Floats, field: str) -> dict[str, Floats]:
+        """Invert codes [n, *code_shape] from outside: -> latents, and round_trip_error if that is asked for."""
+        self._check(codes, self.model.flow.code_shape, field)
+        (latents,) = await self._run(Primitive.INVERT, codes)
+        check_results(field, self.model.flow.dtype, latents)
+        if not self.check:
+            return {"latents": latents}
+        again, _ = await self._run(Primitive.ENCODE, latents)
+        error = round_trip_error(again, codes)
+        check_results(field, self.model.flow.dtype, error)
+        return {"latents": latents, "round_trip_error": error}
+
+    async def _run(self, primitive: Primitive, rows: Floats) -> tuple[Floats, ...]:
+        return await self.engine.run(self.entry.name, self.entry.version, primitive, rows, self.deadline)
+
+    def _check(self, rows: Floats, row_shape: tuple[int, ...], field: str) -> None:
+        check_shape(rows, row_shape, field)
+        if len(rows) > self.max_rows:
+            raise TooLarge(
+                f"A request may have at most {self.max_rows} rows. Received: {len(rows)}. Send fewer at once, or raise "
+                "GYOZA_MAX_ROWS."
+            )
+
+
+Operation: TypeAlias = Callable[[Call, Any], Coroutine[Any, Any, Fields]]
+
+
+async def encode(call: Call, body: LatentsRequest) -> Fields:
+    """Map latents to codes."""
+    return await call.encode(body.latents)
+
+
+async def factors(call: Call, body: LatentsRequest) -> Fields:
+    """Map latents to factors."""
+    layout = call.layout
+    results = await call.encode(body.latents)
+    return {"factors": layout.split(results.pop("codes")), **results}
+
+
+async def invert(call: Call, body: InvertRequest) -> Fields:
+    """Map codes, or factors, to latents."""
+    if body.factors is not None:
+        return await call.invert(call.layout.join(body.factors), "factors")
+    if body.codes is not None:
+        return await call.invert(body.codes, "codes")
+    raise InvalidInput(FieldError("body", "must hold either codes or factors"))

@@ -1,0 +1,77 @@
+"""What is known of models, as the schemas show it."""
+
+from collections.abc import Sequence
+
+from app.model import Model
+from app.repository import Entry
+from app.schemas import NOT_RECORDED, CheckItem, FactorItem, FactorsList, ModelDetail, ModelItem, VersionItem
+from app.tensors import FactorLayout
+
+GOLDEN_CHECK = "golden vectors"
+
+
+def factors_list(entry: Entry, layout: FactorLayout) -> FactorsList:
+    """Show a factor layout."""
+    return FactorsList(model=entry.name, version=str(entry.version), size=layout.size, factors=factor_items(layout))
+
+
+def factor_items(layout: FactorLayout) -> list[FactorItem]:
+    """Show the factors of a layout."""
+    return [
+        FactorItem(
+            name=factor.name,
+            start=factor.start,
+            size=factor.size,
+            description=factor.description,
+            range=factor.range,
+        )
+        for factor in layout.factors
+    ]
+
+
+def model_item(entries: Sequence[Entry]) -> ModelItem:
+    """Show a model of which these are the versions, the lowest first."""
+    highest = entries[-1]
+    return ModelItem(
+        name=highest.name,
+        state=highest.state.value,
+        reason=highest.reason,
+        versions=[
+            VersionItem(version=str(entry.version), state=entry.state.value, reason=entry.reason) for entry in entries
+        ],
+    )
+
+
+def model_detail(entries: Sequence[Entry], entry: Entry) -> ModelDetail:
+    """Show a model and what is known of one of its versions."""
+    item = ModelDetail(**dict(model_item(entries)), version=str(entry.version))
+    return item if entry.model is None else item.model_copy(update=facts(entry.model))
+
+
+def facts(model: Model) -> dict[str, object]:
+    """Return what is known of a version that is READY."""
+    flow, loaded = model.flow, model.loaded
+    return {
+        "description": model.description,
+        "latent_shape": flow.latent_shape,
+        "code_shape": flow.code_shape,
+        "code_size": flow.plan.size,
+        "dtype": flow.dtype.name,
+        "factors": None if model.layout is None else factor_items(model.layout),
+        "layers": loaded.layers,
+        "parameters": loaded.parameters,
+        "files": dict(model.files),
+        "libraries": dict(loaded.libraries),
+        "checks": check_items(model),
+    }
+
+
+def check_items(model: Model) -> list[CheckItem]:
+    """Show the load checks, those that were not recorded too."""
+    items = [
+        CheckItem(name=check.name, passed=check.passed, error=check.error, limit=check.limit)
+        for check in model.loaded.checks
+    ]
+    if GOLDEN_CHECK not in {item.name for item in items}:
+        items.append(CheckItem(name=GOLDEN_CHECK, passed=NOT_RECORDED, error=NOT_RECORDED, limit=NOT_RECORDED))
+    return items

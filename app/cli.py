@@ -1,0 +1,132 @@
+"""The command line: each command is a few lines over the library or the service."""
+
+import inspect
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvicorn
+from pydantic import ValidationError
+from pydantic_core import PydanticUndefined
+
+import gyoza
+from app.logs import configure_logging
+from app.main import create_app
+from app.repository import Entry, Repository
+from app.settings import Settings
+
+main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        typer.echo(f"gyoza {gyoza.__version__}")
+        raise typer.Exit
+
+
+@main.callback()
+def gyoza_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Disentangling normalizing flows: latents to factors and back."""
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each setting, so that they are written down once."""
+    options = [option_of(name) for name in Settings.model_fields]
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    command.__annotations__ = {option.name: option.annotation for option in options}
+    return command
+
+
+def option_of(name: str) -> inspect.Parameter:
+    """Make the option of one setting; left out, the environment decides, then the default."""
+    field = Settings.model_fields[name]
+    flag = name.replace("_", "-")
+    declaration = f"--{flag}/--no-{flag}" if field.annotation is bool else f"--{flag}"
+    default = (
+        "" if field.default in {None, ""} or field.default is PydanticUndefined else f" [default: {field.default}]"
+    )
+    text = f"{field.description}{default} [env: GYOZA_{name.upper()}]"
+    kind = bool if field.annotation is bool else str
+    option = Annotated[kind | None, typer.Option(declaration, help=text, show_default=False)]  # type: ignore[valid-type]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+
+
+@main.command()
+@with_settings
+def serve(**given: Any) -> None:
+    """Serve every model of a folder over HTTP."""
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = "\n".join(f"GYOZA_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
+        fail(wrong, code=2)
+    configure_logging(settings)
+    listener = listen(settings)
+    app = create_app(settings, on_loaded=partial(announce, url_of(settings.host, listener)))
+    run(app, settings, listener)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Open the port, or say why that can't be."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        fail(
+            f"Can't listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "Stop what uses it, or choose another with --port (0 takes a free one)."
+        )
+
+
+def run(app: Any, settings: Settings, listener: socket.socket) -> None:
+    """Serve until a signal asks to stop, then end with the code 0."""
+    grace = int(settings.request_timeout_s) + 1
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        root_path=settings.root_path,
+        timeout_graceful_shutdown=grace,
+    )
+    # uvicorn raises the signal again when it has stopped: this turns it into an ordinary end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def url_of(host: str, listener: socket.socket) -> str:
+    """Return the address to look at, one that this machine itself reaches."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def announce(url: str, repository: Repository, seconds: float) -> None:
+    """Print what was loaded, and where to look."""
+    typer.echo(f"gyoza {gyoza.__version__}: looked at {len(repository.entries)} models in {seconds:.1f} s")
+    for entry in repository.entries:
+        typer.echo(f"  {told(entry)}")
+    typer.echo(f"Documentation:  {url}/docs\nTry:            curl {url}/models")
+
+
+def told(entry: Entry) -> str:
+    """Tell one version in a line."""
+    title = f"{entry.name} version {entry.version}: {entry.state}"
+    if entry.model is None:
+        return f"{title} ({entry.reason})"
+    return f"{title}, latents {list(entry.model.flow.latent_shape)} in {entry.model.flow.dtype}"
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Print what is wrong and leave."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)

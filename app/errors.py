@@ -1,0 +1,91 @@
+"""What can go wrong, in words that know no HTTP; ``app.api.error_handlers`` gives each its status.
+
+    GyozaError
+    ├── MalformedBody           the bytes are not what the content type says
+    ├── InvalidInput            the values break a rule; lists the fields
+    ├── TooLarge                a limit of size or rows is passed
+    ├── UnsupportedMediaType    nobody here reads that content type or encoding
+    ├── NotFound                no such path, model or version
+    ├── Conflict                the model lacks what was asked of it
+    └── TryLater                nothing wrong with the request; holds when to try again
+        ├── Overloaded          the queue is full
+        ├── NotReady            loading, unavailable or draining
+        └── DeadlineExceeded    no answer within the request's deadline
+
+Beside the tree stands ``UnloadableModel``: no request meets it, its text becomes the reason of an UNAVAILABLE version.
+"""
+
+# ruff: noqa: N818 - the names are those of the problems that clients see, without "Error" behind each.
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """What is wrong with one field of a request."""
+
+    field: str
+    """The path of the field, such as ``latents[3][17]``."""
+    message: str
+
+
+class GyozaError(Exception):
+    """Base of all errors that a client is told of. Its text says what must hold, what was received, what to do."""
+
+
+class MalformedBody(GyozaError):
+    """The bytes of the body are not what its content type says."""
+
+
+class InvalidInput(GyozaError):
+    """The values break a rule.
+
+    Args:
+        *errors: One for each field that is at fault.
+    """
+
+    def __init__(self, *errors: FieldError) -> None:
+        """Join the fields' messages to the text."""
+        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
+        self.errors = errors
+
+
+class TooLarge(GyozaError):
+    """A limit of size or rows is passed; the text states the limit."""
+
+
+class UnsupportedMediaType(GyozaError):
+    """Nobody here reads that content type or encoding; the text states which are read."""
+
+
+class NotFound(GyozaError):
+    """No such path, model or version; the text lists what exists."""
+
+
+class Conflict(GyozaError):
+    """The model lacks what was asked of it; the text says how to add it."""
+
+
+class TryLater(GyozaError):
+    """Nothing is wrong with the request, only with the moment."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        """Keep the whole seconds after which trying again makes sense."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Overloaded(TryLater):
+    """The queue is full."""
+
+
+class NotReady(TryLater):
+    """What is asked for is loading, unavailable or draining."""
+
+
+class DeadlineExceeded(TryLater):
+    """There was no answer within the request's deadline."""
+
+
+class UnloadableModel(Exception):
+    """A model's files are not as they must be, or its flow did not pass the load checks; the text says why."""

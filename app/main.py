@@ -1,0 +1,92 @@
+"""The application: the only place where things are wired."""
+
+import asyncio
+import gc
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+import gyoza
+from app.api import health, models
+from app.api.dependencies import Services
+from app.api.docs import docs_routes
+from app.api.error_handlers import on_gyoza_error, on_http_error
+from app.api.flows import flow_routes
+from app.api.middleware import RequestMiddleware
+from app.engine import Engine
+from app.errors import GyozaError
+from app.model import Loader, load_with_keras
+from app.repository import Repository
+from app.settings import Settings
+
+OnLoaded = Callable[[Repository, float], None]
+"""Told once, when every model is READY or UNAVAILABLE, how many seconds that took."""
+
+
+def create_app(
+    settings: Settings | None = None, loader: Loader = load_with_keras, on_loaded: OnLoaded = lambda *_: None
+) -> FastAPI:
+    """Wire the service.
+
+    Args:
+        settings: How; by default what the environment says.
+        loader: What makes a flow of a file; by default the library, which needs Keras.
+        on_loaded: Told when the models are loaded.
+
+    Returns:
+        The application. Its lifespan loads the models beside the serving, and closes what it opened.
+    """
+    settings = settings or Settings()
+
+    app = FastAPI(
+        title="gyoza",
+        version=gyoza.__version__,
+        summary="Disentangling normalizing flows: latents to factors and back.",
+        routes=[*flow_routes()],
+        lifespan=partial(lifespan, settings, loader, on_loaded),
+        exception_handlers={GyozaError: on_gyoza_error, HTTPException: on_http_error},
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(models.router)
+    app.include_router(health.router)
+    app.router.routes.extend(docs_routes(app, settings.root_path))
+    app.add_middleware(RequestMiddleware)
+    return app
+
+
+@asynccontextmanager
+async def lifespan(
+    settings: Settings, loader: Loader, on_loaded: OnLoaded, _: FastAPI
+) -> AsyncIterator[dict[str, Any]]:
+    """Open what lives as long as the application, load beside the serving, and close at the end."""
+    services = open_services(settings, loader)
+    loading = asyncio.create_task(asyncio.to_thread(load, services.repository, on_loaded))
+    try:
+        yield {"services": services}
+    finally:
+        services.repository.close()
+        await loading
+        services.engine.close()
+
+
+def open_services(settings: Settings, loader: Loader) -> Services:
+    """Open all that lives as long as the application."""
+    repository = Repository(settings.models_dir, settings.default_model, loader, settings.max_batch_rows)
+    engine = Engine(repository, max_batch_rows=settings.max_batch_rows, max_queue_rows=settings.queue_rows)
+    return Services(settings, repository, engine)
+
+
+def load(repository: Repository, on_loaded: OnLoaded) -> None:
+    """Load every model and tell so."""
+    start = time.perf_counter()
+    repository.load_all()
+    # What loading left behind stays for ever; looking at it again in each collection takes up to 100 ms.
+    gc.collect()
+    gc.freeze()
+    on_loaded(repository, time.perf_counter() - start)

@@ -1,0 +1,162 @@
+"""What lies beside a flow: ``flow.toml`` and ``golden.safetensors``, read without Keras."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from app.errors import UnloadableModel
+from app.tensors import FactorLayout
+from gyoza.inference.checks import Golden
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+RESERVED = frozenset({"latents", "codes", "logdet", "log_likelihood"})
+TABLES = {"description": str, "factors": list, "outputs": dict, "files": dict}
+FACTOR_KEYS = frozenset({"name", "size", "description", "range"})
+DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of a ``flow.toml``; empty where there is none."""
+
+    description: str | None = None
+    layout: FactorLayout | None = None
+    outputs: Mapping[str, Any] | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """File name to the SHA-256 that it must have."""
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a ``flow.toml``.
+
+    Args:
+        path: The file; it need not exist.
+
+    Returns:
+        Its content.
+
+    Raises:
+        UnloadableModel: It is not TOML, or holds something that it must not.
+    """
+    if not path.exists():
+        return Manifest()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UnloadableModel(f"{path.name} must be TOML in UTF-8: {error}") from error
+    for key, value in content.items():
+        if not isinstance(value, TABLES.get(key, ())):
+            raise UnloadableModel(
+                f"{path.name} may hold a text description, [[factors]], [outputs], [files]; not {key}"
+            )
+    return Manifest(
+        description=content.get("description"),
+        layout=layout_of(content["factors"]) if "factors" in content else None,
+        outputs=content.get("outputs"),
+        digests=dict(digests_of(content.get("files", {}))),
+    )
+
+
+def layout_of(tables: list[Any]) -> FactorLayout:
+    """Return the layout that the ``[[factors]]`` tables describe."""
+    layout = FactorLayout.of(factor_of(table) for table in tables)
+    names = [factor.name for factor in layout.factors]
+    if not names or len(set(names)) != len(names):
+        raise UnloadableModel(
+            f"flow.toml must name one factor or more, each once. Received: {', '.join(names) or 'none'}"
+        )
+    return layout
+
+
+def factor_of(table: Any) -> tuple[str, int, str | None, tuple[float, float] | None]:
+    """Check one ``[[factors]]`` table: -> (name, size, description, range)."""
+    if not isinstance(table, dict) or not FACTOR_KEYS.issuperset(table):
+        raise UnloadableModel(f"a factor in flow.toml has the keys {', '.join(sorted(FACTOR_KEYS))}. Received: {table}")
+    name, size, description = check_factor_name(table.get("name")), table.get("size"), table.get("description")
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise UnloadableModel(f"the size of factor {name} must be an integer of 1 or more. Received: {size!r}")
+    if not isinstance(description, str | None):
+        raise UnloadableModel(f"the description of factor {name} must be a text. Received: {description!r}")
+    return name, size, description, range_of(table.get("range"), name)
+
+
+def check_factor_name(name: Any) -> str:
+    """Return a factor's name if it may be one."""
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
+        raise UnloadableModel(
+            f"a factor's name must match {NAME.pattern} and not be {', '.join(sorted(RESERVED))}. Received: {name!r}"
+        )
+    return name
+
+
+def range_of(value: Any, name: str) -> tuple[float, float] | None:
+    """Check the range of a factor."""
+    if value is None:
+        return None
+    match value:
+        case [int() | float() as low, int() | float() as high] if isfinite(low) and isfinite(high) and low < high:
+            return float(low), float(high)
+    raise UnloadableModel(f"the range of factor {name} must be two numbers, the lower first. Received: {value!r}")
+
+
+def digests_of(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Check the ``[files]`` table: file name to SHA-256 in hexadecimal, perhaps with ``sha256:`` before it."""
+    for name, value in table.items():
+        digest = str(value).lower().removeprefix("sha256:")
+        if not DIGEST.fullmatch(digest) or Path(name).name != name:
+            raise UnloadableModel(
+                f"[files] in flow.toml maps names of files beside it to SHA-256 digests. Received: {name}"
+            )
+        yield name, digest
+
+
+def read_golden(path: Path) -> Golden | None:
+    """Read ``golden.safetensors``, if it exists: latents, codes, logdet.
+
+    Raises:
+        UnloadableModel: The file is damaged or lacks one of the three.
+    """
+    if not path.exists():
+        return None
+    try:
+        tensors = load_file(path)
+        return Golden(latents=tensors["latents"], codes=tensors["codes"], logdet=tensors["logdet"])
+    except (SafetensorError, KeyError) as error:
+        raise UnloadableModel(f"{path.name} must be a safetensors file with latents, codes, logdet: {error}") from error
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_digests(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """Compute the digests of a version's files.
+
+    Args:
+        folder: The version's folder.
+        manifest: What its ``flow.toml`` says.
+
+    Returns:
+        File name to SHA-256, of every file in the folder that the service reads or the manifest names.
+
+    Raises:
+        UnloadableModel: A file that the manifest names is missing or another one.
+    """
+    read_here = ("flow.keras", "flow.toml", "golden.safetensors")
+    found = {name: digest(folder / name) for name in (*read_here, *manifest.digests) if (folder / name).is_file()}
+    for name, expected in manifest.digests.items():
+        if found.get(name) != expected:
+            raise UnloadableModel(
+                f"{name} must have the SHA-256 {expected} that flow.toml records. Received: {found.get(name, 'no file')}"
+            )
+    return found

@@ -1,0 +1,173 @@
+"""One version of one model: loading is a function from a path to a ``Model``, free of the server."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from app.errors import UnloadableModel
+from app.manifest import Manifest, check_digests, check_factor_name, digest, read_golden, read_manifest
+from app.tensors import FactorLayout
+from gyoza.inference import CompiledFlow
+from gyoza.inference.checks import Check, Golden
+
+WARM_UP_PASSES = 3
+
+
+class Primitive(StrEnum):
+    """What a flow computes; everything else is composed of these."""
+
+    ENCODE = "encode"
+    INVERT = "invert"
+
+
+class LoadedFlow(Protocol):
+    """What a loader returns; see ``gyoza.loading.LoadedFlow``."""
+
+    @property
+    def flow(self) -> CompiledFlow:
+        """The flow, ready to run."""
+
+    @property
+    def factors(self) -> Mapping[str, int] | None:
+        """Factor names and sizes from the file's own config, the residual first."""
+
+    @property
+    def layers(self) -> int:
+        """How many flow layers it has."""
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its weights hold."""
+
+    @property
+    def libraries(self) -> Mapping[str, str]:
+        """Library name to version."""
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What its load checks found."""
+
+
+Loader = Callable[[Path, Golden | None], LoadedFlow]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A version that was loaded and proven: all that serving it needs."""
+
+    loaded: LoadedFlow
+    layout: FactorLayout | None
+    description: str | None
+    files: Mapping[str, str]
+    """File name to SHA-256."""
+    seconds: Mapping[Primitive, Mapping[int, float]]
+    """How long a pass of so many rows took at warm-up."""
+
+    @property
+    def flow(self) -> CompiledFlow:
+        """The flow, ready to run."""
+        return self.loaded.flow
+
+
+def load(path: Path, loader: Loader, warm_up_rows: Sequence[int]) -> Model:
+    """Load, prove and warm up one version.
+
+    Args:
+        path: A version folder, or a loose ``.keras`` file.
+        loader: What makes a flow of a file.
+        warm_up_rows: Passes of so many rows are run and timed.
+
+    Returns:
+        The model.
+
+    Raises:
+        UnloadableModel: A file is not as it must be, or a check failed.
+    """
+    if path.is_file():
+        manifest, golden, file, files = Manifest(), None, path, {path.name: digest(path)}
+    else:
+        manifest, golden, file = (
+            read_manifest(path / "flow.toml"),
+            read_golden(path / "golden.safetensors"),
+            path / "flow.keras",
+        )
+        files = check_digests(path, manifest)
+    if not file.is_file():
+        raise UnloadableModel(f"{file.name} is missing in {path.name}")
+    loaded = loader(file, golden)
+    check_proofs(loaded.checks)
+    layout = choose_layout(manifest.layout, loaded)
+    return Model(loaded, layout, manifest.description, files, warm_up(loaded.flow, warm_up_rows))
+
+
+def check_proofs(checks: Sequence[Check]) -> None:
+    """Refuse a flow of which a check failed, with the figures."""
+    failed = [f"{check.name}: error {check.error:.3g}, limit {check.limit:.3g}" for check in checks if not check.passed]
+    if failed:
+        raise UnloadableModel(f"the flow does not pass its load checks ({'; '.join(failed)})")
+
+
+def choose_layout(recorded: FactorLayout | None, loaded: LoadedFlow) -> FactorLayout | None:
+    """Return the factor layout: the one of ``flow.toml``, else that of the file's own config.
+
+    Raises:
+        UnloadableModel: A layout does not cover the code.
+    """
+    sizes = loaded.factors or {}
+    own = (
+        FactorLayout.of((check_factor_name(name), size, None, None) for name, size in sizes.items()) if sizes else None
+    )
+    shape = loaded.flow.code_shape
+    for source, layout in (("flow.toml", recorded), ("the file's own config", own)):
+        if layout is not None and (layout.size,) != shape:
+            raise UnloadableModel(
+                f"the factors in {source} must have as many columns as a code, whose shape is {list(shape)}. "
+                f"Received: {layout.size}"
+            )
+    return recorded or own
+
+
+def warm_up(flow: CompiledFlow, rows: Sequence[int]) -> dict[Primitive, dict[int, float]]:
+    """Run either direction on each count of rows, so that the first request is no slower, and time the passes."""
+    seconds: dict[Primitive, dict[int, float]] = {primitive: {} for primitive in Primitive}
+    for count in rows:
+        codes = np.zeros((count, *flow.code_shape), flow.dtype)
+        latents = flow.invert(codes)
+        seconds[Primitive.INVERT][count] = fastest(partial(flow.invert, codes))
+        seconds[Primitive.ENCODE][count] = fastest(partial(flow.encode, latents))
+    return seconds
+
+
+def fastest(call: Callable[[], object]) -> float:
+    """Return the seconds of the fastest of a few calls."""
+    seconds = []
+    for _ in range(WARM_UP_PASSES):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def load_with_keras(path: Path, golden: Golden | None) -> LoadedFlow:
+    """Load a flow by the library, which needs Keras.
+
+    Raises:
+        UnloadableModel: Keras is not installed, or the file can't be loaded.
+    """
+    try:
+        from gyoza.loading import LoadError, load_flow  # noqa: PLC0415 - an optional extra.
+    except ImportError as error:
+        raise UnloadableModel(
+            f"loading {path.name} needs Keras, which is not installed ({error}). "
+            "Install the extra cpu or gpu: pip install 'gyoza-serve[cpu]'"
+        ) from error
+    try:
+        return load_flow(path, golden)
+    except LoadError as error:
+        raise UnloadableModel(str(error)) from error

@@ -1,0 +1,87 @@
+"""Errors: one table, one shape of answer."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from app import errors
+from app.api.error_handlers import INTERNAL, KINDS, METHOD_NOT_ALLOWED
+
+CONTRACT = {
+    "malformed-body": 400,
+    "not-found": 404,
+    "method-not-allowed": 405,
+    "conflict": 409,
+    "too-large": 413,
+    "unsupported-media-type": 415,
+    "invalid-input": 422,
+    "overloaded": 429,
+    "internal": 500,
+    "not-ready": 503,
+    "deadline-exceeded": 504,
+}
+
+
+def leaves(error: type[errors.GyozaError]) -> Iterator[type[errors.GyozaError]]:
+    """Every class of the tree that has no subclass."""
+    children = error.__subclasses__()
+    if not children:
+        yield error
+    for child in children:
+        yield from leaves(child)
+
+
+def test_every_error_has_its_status() -> None:
+    """No error of the tree is unmapped, and nothing else is mapped."""
+    assert set(leaves(errors.GyozaError)) == set(KINDS)
+
+
+def test_the_kinds_are_those_that_are_promised() -> None:
+    """Kinds and statuses are what clients rely on."""
+    kinds = [*KINDS.values(), METHOD_NOT_ALLOWED, INTERNAL]
+    assert {kind.name: kind.status for kind in kinds} == CONTRACT
+
+
+def test_the_tree_is_drawn_whole() -> None:
+    """Every class of errors.py stands in the drawing of its docstring."""
+    classes = [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)]
+    assert len(classes) > 10
+    assert [name for name in classes if name not in (errors.__doc__ or "")] == []
+
+
+@pytest.mark.parametrize("path", ["/nope", "/encode/", "/models/tiny/versions", "/models/tiny/nope", "/%ff"])
+async def test_unknown_paths(client: httpx.AsyncClient, path: str) -> None:
+    """An unknown path is 404 in the one shape, and leads to the list of those that exist."""
+    answer = await client.post(path, json={})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert list(body) == ["type", "title", "status", "detail", "errors", "request_id"]
+    assert (body["type"], body["status"], body["errors"]) == ("urn:gyoza:not-found", 404, [])
+    assert "/docs" in body["detail"]
+    assert body["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("DELETE", "/factors", "GET, HEAD, POST"),
+        ("GET", "/encode", "POST"),
+        ("GET", "/models/tiny/invert", "POST"),
+        ("PUT", "/models/tiny/versions/1/factors", "GET, HEAD, POST"),
+        ("POST", "/models", "GET, HEAD"),
+        ("PATCH", "/models/tiny", "GET, HEAD"),
+        ("POST", "/readyz", "GET, HEAD"),
+        ("POST", "/docs", "GET, HEAD"),
+        ("OPTIONS", "/encode", "POST"),
+    ],
+)
+async def test_wrong_methods(client: httpx.AsyncClient, method: str, path: str, allow: str) -> None:
+    """A method that a path does not answer is 405, with every one that it does answer in Allow."""
+    answer = await client.request(method, path)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == allow
+    assert answer.json()["type"] == "urn:gyoza:method-not-allowed"
+    assert allow in answer.json()["detail"]
+    assert f"Received: {method}" in answer.json()["detail"]

@@ -1,0 +1,73 @@
+"""Health: alive, ready, and why not."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+from gyoza.inference.checks import Golden
+from tests.app.worlds import LATENTS, TinyFlow, app_of, client_of, put, tiny_loader
+
+
+async def test_alive_and_ready(client: httpx.AsyncClient) -> None:
+    """With every model READY both checks pass, for GET and HEAD."""
+    assert (await client.get("/livez")).json() == {"status": "alive"}
+    assert (await client.get("/readyz")).json() == {"status": "ready"}
+    for path in ("/livez", "/readyz"):
+        assert (await client.head(path)).status_code == 200
+
+
+async def test_loading_is_alive_but_not_ready(folder: Path) -> None:
+    """While a model loads the process is alive, not ready, and asks to come back; then it is ready."""
+    gate = threading.Event()
+
+    def slow_loader(path: Path, golden: Golden | None) -> TinyFlow:
+        gate.wait(10)
+        return tiny_loader(path, golden)
+
+    async with client_of(create_app(Settings(models_dir=folder), slow_loader), wait=False) as client:
+        try:
+            assert (await client.get("/livez")).status_code == 200
+            for answer in (
+                await client.get("/readyz"),
+                await client.post("/encode", json={"latents": LATENTS}),
+                await client.post("/models/tiny/encode", json={"latents": LATENTS}),
+            ):
+                assert (answer.status_code, answer.json()["type"]) == (503, "urn:gyoza:not-ready")
+                assert "loading" in answer.json()["detail"].lower()
+                assert int(answer.headers["retry-after"]) > 0
+        finally:
+            gate.set()
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize(("strict", "status"), [(True, 503), (False, 200)])
+async def test_one_bad_model(folder: Path, strict: bool, status: int) -> None:
+    """A bad file beside a good one stops nobody: the good one answers, the bad one says why, readiness is as set."""
+    put(folder, name="bad", text="?")
+    async with client_of(app_of(folder, strict_readiness=strict)) as client:
+        ready = await client.get("/readyz")
+        assert ready.status_code == status
+        assert (await client.post("/encode", json={"latents": LATENTS})).status_code == 200
+        bad = await client.post("/models/bad/encode", json={"latents": LATENTS})
+    assert (bad.status_code, bad.json()["type"]) == (503, "urn:gyoza:not-ready")
+    assert "bad is UNAVAILABLE: flow.keras must be a .keras archive" in bad.json()["detail"]
+    if strict:
+        assert "bad version 1 is UNAVAILABLE (flow.keras must be" in ready.json()["detail"]
+        assert "tiny" not in ready.json()["detail"]
+
+
+@pytest.mark.parametrize("strict", [True, False])
+async def test_no_model_is_not_ready(tmp_path: Path, strict: bool) -> None:
+    """Without any model the service is not ready, and says where models go."""
+    async with client_of(app_of(tmp_path / "nowhere", strict_readiness=strict)) as client:
+        answer = await client.get("/readyz")
+        assert answer.status_code == 503
+        assert "GYOZA_MODELS_DIR" in answer.json()["detail"]
+        assert (await client.post("/encode", json={"latents": LATENTS})).status_code == 404
+        assert (await client.get("/models")).json() == {"models": []}

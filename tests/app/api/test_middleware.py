@@ -1,0 +1,88 @@
+"""What surrounds every request: id, log line, a net under bugs."""
+
+import logging
+import re
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.middleware import RequestMiddleware
+from tests.app.worlds import LATENTS
+
+
+async def test_a_request_id_is_taken_over(client: httpx.AsyncClient) -> None:
+    """The client's X-Request-ID comes back with answers and problems."""
+    for path in ("/livez", "/nope"):
+        answer = await client.get(path, headers={"X-Request-ID": "abc-123"})
+        assert answer.headers["x-request-id"] == "abc-123"
+    assert answer.json()["request_id"] == "abc-123"
+
+
+async def test_a_request_id_is_cleaned(client: httpx.AsyncClient) -> None:
+    """Characters that could hurt a log or a header are left out, and the length is bounded."""
+    answer = await client.get("/livez", headers={"X-Request-ID": "a\tb<c>" + "d" * 1000})
+    assert re.fullmatch(r"abcd{1,125}", answer.headers["x-request-id"])
+
+
+@pytest.mark.parametrize("given", [{}, {"X-Request-ID": ""}, {"X-Request-ID": "<>"}])
+async def test_a_request_id_is_made(client: httpx.AsyncClient, given: dict[str, str]) -> None:
+    """Without a usable one, each request gets an id of its own."""
+    ids = {(await client.get("/livez", headers=given)).headers["x-request-id"] for _ in range(2)}
+    assert len(ids) == 2
+    assert all(re.fullmatch(r"[0-9a-f]{32}", found) for found in ids)
+
+
+async def test_one_line_a_request(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    """The access log has one line a request: method, path, status, time, id; never a tensor, never a raw line break."""
+    with caplog.at_level(logging.INFO, "gyoza.access"):
+        await client.post("/encode", json={"latents": LATENTS}, headers={"X-Request-ID": "abc"})
+        await client.get("/a%0Ab")
+    first, second = (record.getMessage() for record in caplog.records if record.name == "gyoza.access")
+    assert re.fullmatch(r"POST /encode 200 \d+\.\dms abc", first)
+    assert re.fullmatch(r"GET /a\\nb 404 \d+\.\dms [0-9a-f]{32}", second)
+
+
+def broken_app() -> FastAPI:
+    """An application with a bug."""
+    app = FastAPI()
+    app.add_middleware(RequestMiddleware)
+
+    @app.get("/bug")
+    async def bug() -> None:
+        raise RuntimeError("secret")
+
+    return app
+
+
+async def test_a_bug_is_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A bug is 500 without a word of the inside; the log has the stack trace under the same request id."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(broken_app()), base_url="http://test") as client:
+        answer = await client.get("/bug", headers={"X-Request-ID": "abc"})
+    assert (answer.status_code, answer.json()["type"]) == (500, "urn:gyoza:internal")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"] == "abc"
+    assert "secret" not in answer.text
+    (record,) = [record for record in caplog.records if record.name == "gyoza.api"]
+    assert "abc" in record.getMessage()
+    assert record.exc_info is not None
+    assert "secret" in str(record.exc_info[1])
+
+
+async def test_a_bug_within_an_answer_breaks_it_off() -> None:
+    """An answer that fails half-way is never made to look whole."""
+    sent: list[Message] = []
+
+    async def half(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("secret")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    with pytest.raises(RuntimeError, match="secret"):
+        await RequestMiddleware(half)({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start"]

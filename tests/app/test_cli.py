@@ -1,0 +1,161 @@
+"""The command line, run as users run it."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import gyoza
+from app.cli import main, url_of
+from app.settings import Settings
+from tests.app.worlds import FACTORS, LATENTS, coupled, put, rows
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """Start ``gyoza`` with the tiny loader."""
+    script = "import sys; from tests.app.worlds import serve_tiny; serve_tiny(sys.argv[1:])"
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """A server process of a folder on a free port, with its address and what it printed when all was loaded."""
+    with start("serve", "--models-dir", str(folder), "--port", "0", *arguments) as server:
+        try:
+            assert server.stdout
+            banner = ""
+            while "curl" not in banner:
+                line = server.stdout.readline()
+                assert line, server.communicate(timeout=SECONDS)
+                banner += line
+            address = re.search(r"http://[\d.]+:\d+", banner)
+            assert address
+            yield server, address[0], banner
+        finally:
+            server.kill()
+
+
+def test_it_serves_until_it_is_told_to_stop(folder: Path) -> None:
+    """It prints what was loaded and where to look, answers, logs one line a request, and ends on SIGTERM with 0."""
+    put(folder, name="bad", text="?")
+    with serving(folder) as (server, address, banner):
+        assert "tiny version 1: READY, latents [4] in float32" in banner
+        assert "bad version 1: UNAVAILABLE (flow.keras must be a .keras archive)" in banner
+        assert f"{address}/docs" in banner
+        answer = httpx.post(f"{address}/factors", json={"latents": LATENTS}, headers={"X-Request-ID": "abc"})
+        assert list(answer.json()["factors"]) == list(FACTORS)
+        assert httpx.head(f"{address}/models").content == b""
+        server.send_signal(signal.SIGTERM)
+        _, errors = server.communicate(timeout=SECONDS)
+    assert server.returncode == 0
+    assert re.search(r"POST /factors 200 \d+\.\dms abc", errors)
+    assert "Traceback" not in errors
+
+
+def test_an_interrupt_ends_it_too(folder: Path) -> None:
+    """Ctrl+C ends it with 0 and without a stack trace."""
+    with serving(folder, "--log-level", "warning") as (server, _, _):
+        server.send_signal(signal.SIGINT)
+        _, errors = server.communicate(timeout=SECONDS)
+    assert server.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_a_path_prefix(folder: Path) -> None:
+    """With --root-path it answers what a proxy passes on, and tells browsers of the prefix."""
+    with serving(folder, "--root-path", "/gyoza") as (_, address, _):
+        assert httpx.post(f"{address}/encode", json={"latents": LATENTS}).status_code == 200
+        assert httpx.get(f"{address}/openapi.json").json()["servers"] == [{"url": "/gyoza"}]
+        assert httpx.get(f"{address}/nope").status_code == 404
+
+
+def test_many_at_once_get_their_own_answers(tmp_path: Path) -> None:
+    """16 clients that encode and invert at once, rows of different counts, get only right answers."""
+    put(tmp_path, text="coupled")
+    flow = coupled()
+
+    def exchange(number: int) -> float:
+        error = 0.0
+        with httpx.Client(base_url=address, timeout=SECONDS) as client:
+            for turn in range(8):
+                latents = rows(1 + (7 * number + 5 * turn) % 40, seed=100 * number + turn)
+                codes, logdet = flow.encode(latents)
+                encoded = client.post("/encode", json={"latents": latents.tolist()}).json()
+                inverted = client.post("/invert", json={"codes": codes.tolist()}).json()
+                differences = (
+                    np.array(encoded["codes"]) - codes,
+                    np.array(encoded["logdet"]) - logdet,
+                    np.array(inverted["latents"]) - latents,
+                )
+                error = max(error, *(float(np.abs(difference).max()) for difference in differences))
+        return error
+
+    limits = ("--max-batch-rows", "16", "--max-queue-rows", "10000", "--log-level", "warning")
+    with serving(tmp_path, *limits) as (_, address, _), ThreadPoolExecutor(16) as threads:
+        assert max(threads.map(exchange, range(16))) < 1e-9
+
+
+def test_a_body_over_the_limit_is_answered(folder: Path) -> None:
+    """A client that sends far more than the limit, declared or chunked, still gets its 413."""
+    with serving(folder, "--max-json-bytes", "1000") as (_, address, _):
+        body = b"x" * 5_000_000
+        pieces = (body[start : start + 50_000] for start in range(0, len(body), 50_000))
+        for content in (body, pieces):
+            answer = httpx.post(f"{address}/encode", content=content)
+            assert (answer.status_code, answer.json()["type"]) == (413, "urn:gyoza:too-large")
+
+
+def test_a_port_in_use(folder: Path) -> None:
+    """A port that is in use is told in one line, with what to do, and ends with 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(main, ["serve", "--models-dir", str(folder), "--port", str(port)])
+    assert result.exit_code == 1
+    assert f"Can't listen on 127.0.0.1 port {port}" in result.output
+    assert "--port" in result.output
+
+
+def test_wrong_settings_are_named() -> None:
+    """A setting that can't be is named as in the environment, and ends with 2."""
+    result = CliRunner().invoke(main, ["serve", "--port", "many", "--max-rows", "0"])
+    assert result.exit_code == 2
+    assert "GYOZA_PORT: " in result.output
+    assert "GYOZA_MAX_ROWS: " in result.output
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_a_flag(name: str) -> None:
+    """Every setting is a flag of ``gyoza serve`` that tells its variable."""
+    text = CliRunner().invoke(main, ["serve", "--help"], env={"COLUMNS": "300", "NO_COLOR": "1"}).output
+    assert re.search(rf"--{name.replace('_', '-')}\b", text)
+    assert f"GYOZA_{name.upper()}" in text
+
+
+def test_the_version() -> None:
+    """``gyoza --version`` prints the version."""
+    assert CliRunner().invoke(main, ["--version"]).output == f"gyoza {gyoza.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "127.0.0.1"), (str(IPv4Address(0)), "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")],
+)
+def test_the_address_is_one_to_click(host: str, shown: str) -> None:
+    """The address that is printed is one that this machine can open, with the real port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert url_of(host, listener) == f"http://{shown}:{listener.getsockname()[1]}"

@@ -1,0 +1,49 @@
+"""Log lines for people and for machines."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from app.logs import configure_logging
+from app.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """Give the root logger its handlers back."""
+    root, gyoza = logging.getLogger(), logging.getLogger("gyoza")
+    before = root.handlers[:], root.level, gyoza.level
+    yield
+    root.handlers[:], root.level, gyoza.level = before
+
+
+def log_a_failure() -> None:
+    """Log an error with a stack trace."""
+    try:
+        int("boom")
+    except ValueError:
+        logging.getLogger("gyoza.api").exception("request %s failed", "abc")
+
+
+def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """With LOG_FORMAT=json each line is an object with time, level, logger, message, and the stack trace if any."""
+    configure_logging(Settings(log_format="json"))
+    logging.getLogger("gyoza.access").info("GET %s", "/livez")
+    log_a_failure()
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert first.pop("time").endswith("+00:00")
+    assert first == {"level": "info", "logger": "gyoza.access", "message": "GET /livez"}
+    assert second["message"] == "request abc failed"
+    assert "ValueError: invalid" in second["exception"]
+
+
+def test_text_lines_from_a_level_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """With LOG_FORMAT=text a line is plain, and what is below LOG_LEVEL is left out."""
+    configure_logging(Settings(log_level="warning"))
+    logging.getLogger("gyoza.access").info("GET /livez")
+    log_a_failure()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("ERROR   gyoza.api: request abc failed")
+    assert lines[-1].startswith("ValueError: invalid")

@@ -1,0 +1,101 @@
+"""What lies beside a flow."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from app.errors import UnloadableModel
+from app.manifest import Manifest, check_digests, read_golden, read_manifest
+
+FACTOR = '[[factors]]\nname = "residual"\nsize = 3\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    """Write a flow.toml."""
+    path = folder / "flow.toml"
+    path.write_text(text)
+    return path
+
+
+def test_nothing_is_needed(tmp_path: Path) -> None:
+    """Without a flow.toml or golden vectors there is nothing to check."""
+    assert read_manifest(tmp_path / "flow.toml") == Manifest()
+    assert read_golden(tmp_path / "golden.safetensors") is None
+
+
+def test_everything_is_read(tmp_path: Path) -> None:
+    """Description, factors in order, outputs and digests are read."""
+    text = (
+        f"description = 'x'\n{FACTOR}[[factors]]\nname = 'hue'\nsize = 2\nrange = [0, 1]\n[outputs]\nkind = 'image'\n"
+    )
+    manifest = read_manifest(write(tmp_path, f"{text}[files]\n'flow.keras' = 'sha256:{'AB' * 32}'\n"))
+    assert manifest.layout is not None
+    assert [(factor.name, factor.start, factor.size, factor.range) for factor in manifest.layout.factors] == [
+        ("residual", 0, 3, None),
+        ("hue", 3, 2, (0.0, 1.0)),
+    ]
+    assert (manifest.description, manifest.outputs, manifest.digests) == (
+        "x",
+        {"kind": "image"},
+        {"flow.keras": "ab" * 32},
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("description = ", "must be TOML"),
+        ("description = 3", "not description"),
+        ("colour = 3", "not colour"),
+        ("factors = []", "one factor or more"),
+        ("factors = [3]", "has the keys"),
+        (FACTOR * 2, "each once"),
+        (FACTOR + "colour = 1", "has the keys"),
+        (FACTOR + "description = 1", "must be a text"),
+        ("[[factors]]\nsize = 3", "name must match"),
+        ("[[factors]]\nname = 'a.b'\nsize = 3", "name must match"),
+        ("[[factors]]\nname = 'logdet'\nsize = 3", "not be codes, latents, log_likelihood, logdet"),
+        ("[[factors]]\nname = 'a'", "integer of 1 or more"),
+        ("[[factors]]\nname = 'a'\nsize = 0", "integer of 1 or more"),
+        ("[[factors]]\nname = 'a'\nsize = true", "integer of 1 or more"),
+        (FACTOR + "range = [1, 0]", "lower first"),
+        (FACTOR + "range = [0, inf]", "lower first"),
+        (FACTOR + "range = 'all'", "lower first"),
+        ("[files]\n'flow.keras' = 'abc'", "SHA-256"),
+        (f"[files]\n'../flow.keras' = '{'ab' * 32}'", "beside it"),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, text: str, reason: str) -> None:
+    """A flow.toml that breaks a rule is refused with the rule."""
+    with pytest.raises(UnloadableModel, match=reason):
+        read_manifest(write(tmp_path, text))
+
+
+def test_digests(tmp_path: Path) -> None:
+    """Files must have the digests that are recorded; all that are read here are told."""
+    (tmp_path / "flow.keras").write_bytes(b"x")
+    (tmp_path / "other.bin").write_bytes(b"y")
+    found = {name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("flow.keras", "other.bin")}
+    assert check_digests(tmp_path, Manifest(digests=found)) == found
+    for name in ("flow.keras", "missing"):
+        with pytest.raises(UnloadableModel, match=f"{name} must have the SHA-256"):
+            check_digests(tmp_path, Manifest(digests={name: "ab" * 32}))
+
+
+def test_golden_vectors(tmp_path: Path) -> None:
+    """Golden vectors are the three arrays; a file without them, or a damaged one, is refused."""
+    path = tmp_path / "golden.safetensors"
+    arrays = {"latents": np.ones((2, 4)), "codes": np.zeros((2, 4)), "logdet": np.ones(2)}
+    save_file(arrays, path)
+    golden = read_golden(path)
+    assert golden is not None
+    np.testing.assert_array_equal(golden.codes, arrays["codes"])
+    save_file({"latents": arrays["latents"]}, path)
+    with pytest.raises(UnloadableModel, match="with latents, codes, logdet"):
+        read_golden(path)
+    path.write_bytes(b"damaged")
+    with pytest.raises(UnloadableModel, match="must be a safetensors file"):
+        read_golden(path)

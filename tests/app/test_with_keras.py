@@ -1,0 +1,60 @@
+"""The service over the library: real files, loaded by Keras."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.main import create_app
+from app.settings import Settings
+from tests.app.worlds import client_of, put, rows
+
+FACTORS = {"residual": 2, "digit": 2}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a flow saved by the library, and a file that is no flow beside it."""
+    from gyoza.modelling.flow_layers import ActivationNormalization, DisentanglingFlowModel, Reflection
+
+    at: dict[str, Any] = {"shape": [4], "axes": [1]}
+    layers = [ActivationNormalization(**at), Reflection(**at, reflection_count=2)]
+    flow = DisentanglingFlowModel(flow_layers=layers, factors=FACTORS)
+    flow.build((None, 4))
+    folder = tmp_path_factory.mktemp("models")
+    put(folder, name="corrupted", text="PK no archive")
+    flow.save(put(folder, name="small") / "flow.keras")
+    return folder
+
+
+async def test_a_saved_flow_is_served(models: Path) -> None:
+    """A flow saved by the library is proven, served with its own factors, and gives the numbers of its compiled form."""
+    from gyoza.loading import load_flow
+
+    latents = rows(5)
+    codes, logdet = load_flow(models / "small/1/flow.keras").flow.encode(latents)
+    async with client_of(create_app(Settings(models_dir=models))) as client:
+        detail = (await client.get("/models/small")).json()
+        body = (await client.post("/factors", json={"latents": latents.tolist()})).json()
+        back = (await client.post("/invert?check=true", json={"factors": body["factors"]})).json()
+    assert {factor["name"]: factor["size"] for factor in detail["factors"]} == FACTORS
+    assert len(detail["checks"]) > 3
+    assert all(check["passed"] is not False for check in detail["checks"])
+    np.testing.assert_allclose(np.concatenate(list(body["factors"].values()), axis=1), codes, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(body["logdet"], logdet, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(back["latents"], latents, rtol=1e-4, atol=1e-5)
+    assert max(back["round_trip_error"]) < 1e-4
+
+
+async def test_a_corrupted_file_stops_nobody(models: Path) -> None:
+    """A corrupted file is UNAVAILABLE with a reason that names it, and the good flow beside it answers."""
+    async with client_of(create_app(Settings(models_dir=models))) as client:
+        states = {
+            item["name"]: (item["state"], item["reason"]) for item in (await client.get("/models")).json()["models"]
+        }
+        answer = await client.post("/encode", json={"latents": rows(1).tolist()})
+    assert states["small"] == ("READY", None)
+    assert states["corrupted"][0] == "UNAVAILABLE"
+    assert "flow.keras" in (states["corrupted"][1] or "")
+    assert answer.json()["model"] == "small"

@@ -1,0 +1,129 @@
+"""Tiny worlds: folders of models whose flows are a step or two, and applications that serve them without Keras."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from app import cli
+from app.errors import UnloadableModel
+from app.main import create_app
+from app.repository import Repository
+from app.settings import Settings
+from gyoza.inference import CompiledFlow, Plan
+from gyoza.inference.checks import Check, Golden, check_golden
+from gyoza.inference.plan import Affine, Coupling, Dense, DenseNetwork, Floats, Gather, Opaque
+from gyoza.inference.plan import BoundedAffine as Bounded
+
+SIZE = 4
+SCALE = np.array([1.0, 2.0, -0.5, 4.0])
+SHIFT = np.array([0.0, 1.0, -1.0, 0.5])
+FACTORS = {"residual": 2, "digit": 1, "color": 1}
+LATENTS = [[0.5, -1.0, 2.0, 0.25], [1.5, 3.0, -0.125, 1.0]]
+
+
+@dataclass(frozen=True)
+class TinyFlow:
+    """What the library's loader returns, made without a file."""
+
+    flow: CompiledFlow
+    factors: Mapping[str, int] | None = None
+    layers: int = 1
+    parameters: int = 8
+    libraries: Mapping[str, str] = field(default_factory=lambda: {"gyoza": "0"})
+    checks: tuple[Check, ...] = (Check("round trip", 1e-7, 1e-3),)
+
+
+def affine(dtype: str = "float32", shape: tuple[int, ...] = (SIZE,)) -> CompiledFlow:
+    """Y = SCALE · x + SHIFT, whose logdet is ln 4."""
+    return CompiledFlow(Plan((Affine(SCALE, SHIFT),), shape, shape, np.dtype(dtype)))
+
+
+def coupled() -> CompiledFlow:
+    """A flow with a coupling, a gather and an affine step, in float64."""
+    network = DenseNetwork((Dense(np.full((2, 4), 0.3), np.full(4, 0.1), "tanh"),))
+    coupling = Coupling(np.array([0, 1]), np.array([2, 3]), network, Bounded(1.5))
+    steps = (coupling, Gather(np.array([2, 0, 3, 1])), Affine(SCALE, SHIFT))
+    return CompiledFlow(Plan(steps, (SIZE,), (SIZE,), np.dtype("float64")))
+
+
+def one_way() -> CompiledFlow:
+    """A flow that inverts to 1e30 times the codes, and so overflows on the way back."""
+    steps = (Opaque(lambda rows: (rows * rows.dtype.type(1e30), rows[:, 0]), lambda rows: rows),)
+    return CompiledFlow(Plan(steps, (SIZE,), (SIZE,), np.dtype("float32")))
+
+
+def tiny_loader(path: Path, golden: Golden | None) -> TinyFlow:
+    """Make the flow that the file's text names, where the library would read a flow from the file."""
+    text = path.read_text()
+    flows = {
+        "affine": lambda: TinyFlow(affine(), FACTORS),
+        "coupled": lambda: TinyFlow(coupled(), FACTORS),
+        "plain": lambda: TinyFlow(affine()),
+        "image": lambda: TinyFlow(affine(shape=(2, 2, 1))),
+        "one way": lambda: TinyFlow(one_way()),
+        "unproven": lambda: TinyFlow(affine(), checks=(Check("round trip", 0.5, 1e-3),)),
+        "too many factors": lambda: TinyFlow(affine(), {"residual": 9}),
+    }
+    if text == "bug":
+        raise RuntimeError("a bug in some layer")
+    if text not in flows:
+        raise UnloadableModel(f"{path.name} must be a .keras archive")
+    loaded = flows[text]()
+    return loaded if golden is None else TinyFlow(loaded.flow, checks=(check_golden(loaded.flow, golden),))
+
+
+def put(folder: Path, name: str = "tiny", version: str = "1", text: str = "affine", manifest: str = "") -> Path:
+    """Put a version into a folder of models, and return the version's own folder."""
+    path = folder / name / version
+    path.mkdir(parents=True)
+    (path / "flow.keras").write_text(text)
+    if manifest:
+        (path / "flow.toml").write_text(manifest)
+    return path
+
+
+def loaded(folder: Path, **options: Any) -> Repository:
+    """A repository of a folder, with everything loaded."""
+    repository = Repository(folder, loader=tiny_loader, max_batch_rows=8, **options)
+    repository.load_all()
+    return repository
+
+
+def app_of(folder: Path, **settings: Any) -> FastAPI:
+    """An application that serves a folder."""
+    return create_app(Settings(models_dir=folder, **{"max_batch_rows": 8, **settings}), tiny_loader)
+
+
+@asynccontextmanager
+async def client_of(app: FastAPI, *, wait: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application whose lifespan has begun, and whose models are loaded if ``wait``."""
+    async with app.router.lifespan_context(app) as state:
+        assert state is not None
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "state": dict(state)}, receive, send)
+
+        transport = httpx.ASGITransport(with_state)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            while wait and "LOADING" in (await client.get("/models")).text:
+                await asyncio.sleep(0.001)
+            yield client
+
+
+def serve_tiny(arguments: list[str]) -> None:
+    """Run the command line as users do, but with the tiny loader."""
+    vars(cli).update(create_app=lambda settings, **options: create_app(settings, tiny_loader, **options))
+    cli.main(arguments)
+
+
+def rows(count: int, seed: int = 0) -> Floats:
+    """Latents [count, 4] drawn from N(0, I)."""
+    return np.random.RandomState(seed).standard_normal((count, SIZE))
