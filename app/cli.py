@@ -112,7 +112,8 @@ def url_of(host: str, listener: socket.socket) -> str:
 
 def announce(url: str, repository: Repository, seconds: float) -> None:
     """Print what was loaded, and where to look."""
-    typer.echo(f"gyoza {gyoza.__version__}: looked at {len(repository.entries)} models in {seconds:.1f} s")
+    ready = sum(entry.model is not None for entry in repository.entries)
+    typer.echo(f"gyoza {gyoza.__version__}: {ready} of {len(repository.entries)} versions READY in {seconds:.1f} s")
     for entry in repository.entries:
         typer.echo(f"  {told(entry)}")
     typer.echo(f"Documentation:  {url}/docs\nTry:            curl {url}/models")

@@ -1,5 +1,6 @@
 """One version of one model: loading is a function from a path to a ``Model``, free of the server."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -160,6 +161,9 @@ def load_with_keras(path: Path, golden: Golden | None) -> LoadedFlow:
     Raises:
         UnloadableModel: Keras is not installed, or the file can't be loaded.
     """
+    # What TensorFlow prints about the processor is no news to who serves; its oneDNN kernels announce themselves anyway.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     try:
         from gyoza.loading import LoadError, load_flow  # noqa: PLC0415 - an optional extra.
     except ImportError as error:

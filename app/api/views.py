@@ -6,8 +6,7 @@ from app.model import Model
 from app.repository import Entry
 from app.schemas import NOT_RECORDED, CheckItem, FactorItem, FactorsList, ModelDetail, ModelItem, VersionItem
 from app.tensors import FactorLayout
-
-GOLDEN_CHECK = "golden vectors"
+from gyoza.inference.checks import GOLDEN_CHECK
 
 
 def factors_list(entry: Entry, layout: FactorLayout) -> FactorsList:

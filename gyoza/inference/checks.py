@@ -10,6 +10,8 @@ from gyoza.inference.compiled import CompiledFlow
 from gyoza.inference.plan import Floats
 
 PROBE_SEED = 0
+GOLDEN_CHECK = "golden vectors"
+"""The name of the check that a flow can only have where rows were recorded."""
 
 
 @dataclass(frozen=True)
@@ -116,4 +118,4 @@ def check_golden(flow: CompiledFlow, golden: Golden) -> Check:
     latents = np.asarray(golden.latents, flow.dtype)
     codes, logdet = flow.encode(latents)
     errors = row_error(codes, golden.codes), row_error(logdet, golden.logdet)
-    return Check("golden vectors", max(errors), limits(flow.dtype).agreement)
+    return Check(GOLDEN_CHECK, max(errors), limits(flow.dtype).agreement)

@@ -1,0 +1,11 @@
+"""Flow layers, models, masks and losses for Keras, on whichever backend Keras runs."""
+
+try:
+    import keras
+except ImportError as error:
+    raise ImportError(
+        "gyoza.modelling needs Keras and a backend for it; install both by: pip install 'gyoza-serve[cpu]' "
+        f"(or [gpu]). Received: {type(error).__name__}: {error}"
+    ) from error
+
+__all__ = ["keras"]

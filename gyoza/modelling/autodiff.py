@@ -1,0 +1,69 @@
+"""Automatic differentiation: the one file that knows the backends by name."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from gyoza.inference.plan import Floats
+
+
+def jacobian(function: Callable[[Any], Any], rows: Floats) -> Floats:
+    """Compute the Jacobian of a function of rows, at each row.
+
+    Args:
+        function: Maps a tensor [m, D] to a tensor [m, E], each row by itself.
+        rows: [n, D].
+
+    Returns:
+        [n, E, D], the derivative of each output by each input.
+    """
+    return np.stack([row_jacobian(function, row) for row in rows])
+
+
+def row_jacobian(function: Callable[[Any], Any], row: Floats) -> Floats:
+    """Compute the Jacobian [E, D] at one row [D]: one pass over E copies of it, each for another output."""
+    size = function(ops.convert_to_tensor(row[None])).shape[1]
+    chosen = ops.convert_to_tensor(np.eye(size, dtype=row.dtype))
+    return gradient(lambda x: ops.sum(function(x) * chosen), np.repeat(row[None], size, axis=0))
+
+
+def gradient(function: Callable[[Any], Any], x: Floats) -> Floats:
+    """Compute the gradient of a function to one number.
+
+    Args:
+        function: Maps a tensor of the shape of ``x`` to a tensor of no axes.
+        x: Where.
+
+    Returns:
+        The gradient, of the shape of ``x``.
+
+    Raises:
+        NotImplementedError: Keras runs on a backend that has no automatic differentiation here.
+    """
+    name = keras.backend.backend()
+    if name not in GRADIENTS:
+        raise NotImplementedError(f"The Keras backend must be one of {list(GRADIENTS)}. Received: backend={name}")
+    return np.asarray(ops.convert_to_numpy(GRADIENTS[name](function, ops.convert_to_tensor(x))))
+
+
+def _tensorflow_gradient(function: Callable[[Any], Any], x: Any) -> Any:
+    with import_module("tensorflow").GradientTape() as tape:
+        tape.watch(x)
+        value = function(x)
+    return tape.gradient(value, x)
+
+
+def _jax_gradient(function: Callable[[Any], Any], x: Any) -> Any:  # pragma: no cover - another backend
+    return import_module("jax").grad(function)(x)
+
+
+def _torch_gradient(function: Callable[[Any], Any], x: Any) -> Any:  # pragma: no cover - another backend
+    x = x.detach().requires_grad_()
+    return import_module("torch").autograd.grad(function(x), x)[0]
+
+
+GRADIENTS = {"tensorflow": _tensorflow_gradient, "jax": _jax_gradient, "torch": _torch_gradient}

@@ -1,0 +1,29 @@
+"""Invertible layers that know their Jacobian determinant, and the models made of them."""
+
+from gyoza.modelling.flow_layers.affine import AffineCoupling
+from gyoza.modelling.flow_layers.base import FlowLayer
+from gyoza.modelling.flow_layers.coupling import AdditiveCoupling, Coupling
+from gyoza.modelling.flow_layers.models import DisentanglingFlowModel, FlowModel
+from gyoza.modelling.flow_layers.normalization import ActivationNormalization
+from gyoza.modelling.flow_layers.permutation import (
+    CheckerBoardPermutation,
+    HeavisidePermutation,
+    Permutation,
+    ShufflePermutation,
+)
+from gyoza.modelling.flow_layers.reflection import Reflection
+
+__all__ = [
+    "ActivationNormalization",
+    "AdditiveCoupling",
+    "AffineCoupling",
+    "CheckerBoardPermutation",
+    "Coupling",
+    "DisentanglingFlowModel",
+    "FlowLayer",
+    "FlowModel",
+    "HeavisidePermutation",
+    "Permutation",
+    "Reflection",
+    "ShufflePermutation",
+]

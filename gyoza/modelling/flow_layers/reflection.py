@@ -1,0 +1,139 @@
+"""Reflections at trained hyperplanes."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from gyoza.inference.plan import Rotation, Step
+from gyoza.modelling.axes import join_axes, joined_indices, split_axes
+from gyoza.modelling.flow_layers.base import VolumePreserving, draw_seed
+from gyoza.modelling.flow_layers.lowering import inherits
+
+LARGEST_MATRIX = 1024
+"""Up to how many entries of a latent the reflections become one matrix in a plan."""
+
+
+@keras.saving.register_keras_serializable(package="gyoza")
+class Reflection(VolumePreserving):
+    r"""Reflect the input, flattened along ``axes``, at ``reflection_count`` trained hyperplanes, one after the other.
+
+    Each reflection is a Householder transform :math:`x - 2 v (v^T x) / |v|^2` with a normal v of any length above 0; as
+    |v|² is divided by, the layer stays orthogonal while the normals are trained. All of them are applied at once, as
+    the product :math:`I - V^T T V` of the reflections (its compact WY form).
+
+    Args:
+        shape: See ``FlowLayer``.
+        axes: See ``FlowLayer``. These are axes of the input, not the normals.
+        reflection_count: How many reflections follow each other, at least 1.
+        seed: Of the normals' draw. By default one that ``keras.utils.set_random_seed`` governs.
+        **kwargs: What every Keras layer takes.
+
+    Attributes:
+        _reflection_normals_: The normals, [reflection_count, D], D being the product of ``shape``; of unit length at
+            first.
+        _inverse_mode_: False. True makes ``call`` and ``_reflect_`` apply the reflections in reverse order; ``invert``
+            always undoes ``call``.
+
+    Input shape:
+        [batch, …] with ``shape`` along ``axes``.
+
+    Output shape:
+        The input's, and [batch] for the logdet, which is 0.
+
+    Raises:
+        ValueError: ``reflection_count`` is below 1, or as for ``FlowLayer``.
+
+    References:
+        Meng, C., Song, Y., Song, J. & Ermon, S. (2020) "Gaussianization flows" arXiv:2003.01941
+
+        Schreiber, R. & Van Loan, C. (1989) "A storage-efficient WY representation for products of Householder
+        transformations" SIAM Journal on Scientific and Statistical Computing 10(1)
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        axes: Sequence[int],
+        reflection_count: int,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Draw the normals."""
+        super().__init__(shape, axes, **kwargs)
+        if reflection_count < 1:
+            raise ValueError(f"reflection_count must be at least 1. Received: reflection_count={reflection_count}")
+        self._reflection_count_ = int(reflection_count)
+        self._seed_ = draw_seed() if seed is None else seed
+        self._inverse_mode_ = False
+        self._reflection_normals_ = self.add_weight(
+            shape=(self._reflection_count_, prod(self._shape_)), initializer=self._draw, name="reflection_normals"
+        )
+
+    def call(self, inputs: Any) -> tuple[Any, Any]:
+        """Reflect.
+
+        Args:
+            inputs: [batch, …].
+
+        Returns:
+            The reflected inputs [batch, …] and log|det J| = 0 [batch].
+        """
+        x = self._prepare(inputs)
+        reflected = self._reflect_(join_axes(x, self._axes_, self._shape_))
+        return split_axes(reflected, self._axes_, self._shape_), self.compute_jacobian_determinant(x)
+
+    def invert(self, outputs: Any) -> Any:
+        """Undo ``call``: map its outputs [batch, …] back to its inputs [batch, …]."""
+        rows = join_axes(self._prepare(outputs), self._axes_, self._shape_)
+        return split_axes(self._rotate(rows, reverse=not self._inverse_mode_), self._axes_, self._shape_)
+
+    def _reflect_(self, x: Any) -> Any:
+        """Apply all reflections, in reverse order where ``_inverse_mode_`` is set.
+
+        Args:
+            x: [batch, the axes that are not the layer's, D].
+
+        Returns:
+            The reflected data, of the same shape.
+        """
+        return self._rotate(x, reverse=self._inverse_mode_)
+
+    def lower(self, input_shape: Sequence[int]) -> tuple[Step, ...]:
+        """Lower to one ``Rotation`` where the matrix is not too large, else as ``FlowLayer.lower``."""
+        methods = ["call", "invert", "_reflect_", "_rotate", "compute_jacobian_determinant"]
+        if not inherits(self, Reflection, methods) or prod(input_shape) > LARGEST_MATRIX:
+            return super().lower(input_shape)
+        block = householder_product(ops.convert_to_numpy(self._reflection_normals_).astype(np.float64))
+        matrix = np.zeros((prod(input_shape), prod(input_shape)))
+        for indices in joined_indices(self._axes_, input_shape):
+            matrix[np.ix_(indices, indices)] = block.T if self._inverse_mode_ else block
+        return (Rotation(matrix),)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the constructor takes, ready for JSON."""
+        return {**super().get_config(), "reflection_count": self._reflection_count_, "seed": self._seed_}
+
+    def _draw(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        normals = np.random.default_rng(self._seed_).standard_normal(tuple(shape))
+        return ops.convert_to_tensor(normals / np.linalg.norm(normals, axis=1, keepdims=True), dtype=dtype)
+
+    def _rotate(self, x: Any, reverse: bool) -> Any:
+        normals = ops.convert_to_tensor(self._reflection_normals_)
+        unit = normals / ops.sqrt(ops.sum(normals * normals, axis=1, keepdims=True))
+        identity = ops.eye(normals.shape[0], dtype=normals.dtype)
+        gram = ops.triu(ops.matmul(unit, ops.transpose(unit)), 1) + 0.5 * identity
+        factor = ops.linalg.solve_triangular(gram, identity)
+        unit, factor = (ops.cast(matrix, x.dtype) for matrix in (unit, ops.transpose(factor) if reverse else factor))
+        return x - ops.matmul(ops.matmul(ops.matmul(x, ops.transpose(unit)), factor), unit)
+
+
+def householder_product(normals: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return Q [D, D] such that rows x @ Q are reflected at each of ``normals`` [count, D], the first one first."""
+    product = np.eye(normals.shape[1])
+    for normal in normals:
+        product -= np.outer(product @ normal, normal) * (2 / (normal @ normal))
+    return product

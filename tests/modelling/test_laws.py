@@ -1,0 +1,278 @@
+"""What every layer keeps to, from the table in ``layers.py``."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from gyoza.inference import compile_flow
+from gyoza.modelling.autodiff import gradient, jacobian
+from gyoza.modelling.flow_layers import FlowModel
+from gyoza.modelling.reference import LayeredFlow
+from tests.modelling.layers import CASES, built, rows
+
+ROUND_TRIP = {"float64": 1e-10, "float32": 1e-4}
+LOGDET = {"float64": 1e-8, "float32": 1e-3}
+
+over_layers = pytest.mark.parametrize("name", CASES)
+over_dtypes = pytest.mark.parametrize("dtype", ROUND_TRIP)
+
+
+def error(found: Any, expected: Any) -> float:
+    """The largest of |found − expected| / (1 + max|expected|), over rows."""
+    found, expected = (np.asarray(ops.convert_to_numpy(x), np.float64) for x in (found, expected))
+    assert found.shape == expected.shape
+    found, expected = found.reshape(len(found), -1), expected.reshape(len(expected), -1)
+    return float((np.abs(found - expected).max(axis=1) / (1 + np.abs(expected).max(axis=1))).max())
+
+
+def as_model(layer: Any) -> FlowModel:
+    """Make a model of a layer, unless it is one."""
+    return layer if isinstance(layer, FlowModel) else FlowModel([layer])
+
+
+def built_model(name: str, dtype: str, seed: int = 1) -> FlowModel:
+    """Make and build a model with random weights of one layer of the table."""
+    model = as_model(built(name, dtype, seed))
+    if not model.built:
+        model.build((None, *CASES[name].shape))
+    return model
+
+
+@over_layers
+@over_dtypes
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e6])
+def test_invert_undoes_call(name: str, dtype: str, scale: float) -> None:
+    """Invert gives back the inputs of call, and call the outputs of which invert was given, at every magnitude."""
+    layer, x = built(name, dtype, seed=1), rows(name, 7, dtype, scale)
+    y, _ = layer(x)
+    assert error(layer.invert(y), x) < ROUND_TRIP[dtype]
+    if name != "own layer":  # A sinh of 1e3 is no number.
+        assert error(layer(layer.invert(x))[0], x) < ROUND_TRIP[dtype]
+
+
+@over_layers
+@over_dtypes
+@pytest.mark.parametrize("seed", [None, 1])
+def test_logdet_is_that_of_the_jacobian(name: str, dtype: str, seed: int | None) -> None:
+    """The logdet is log|det J| by automatic differentiation, and that of the inverse its negative."""
+    layer, x, case = built(name, dtype, seed), rows(name, 3, dtype), CASES[name]
+
+    def forward(flat: Any) -> Any:
+        return ops.reshape(layer(ops.reshape(flat, (-1, *case.shape)))[0], (-1, case.size))
+
+    def backward(flat: Any) -> Any:
+        return ops.reshape(layer.invert(ops.reshape(flat, (-1, *case.shape))), (-1, case.size))
+
+    y, logdet = layer(x)
+    expected = np.linalg.slogdet(jacobian(forward, x.reshape(3, -1)).astype("float64"))[1]
+    returned = np.linalg.slogdet(jacobian(backward, np.reshape(y, (3, -1))).astype("float64"))[1]
+    assert logdet.shape == (3,)
+    assert error(logdet, expected) < LOGDET[dtype]
+    assert error(logdet, -returned) < LOGDET[dtype]
+
+
+@over_layers
+def test_logdet_alone_is_that_of_call(name: str) -> None:
+    """compute_jacobian_determinant says what call says."""
+    layer, x = built(name, "float64", seed=1), rows(name, 3, "float64")
+    if not isinstance(layer, FlowModel):
+        assert error(layer.compute_jacobian_determinant(ops.convert_to_tensor(x)), layer(x)[1]) < 1e-12
+
+
+@over_layers
+@over_dtypes
+def test_dtype_is_the_policys(name: str, dtype: str) -> None:
+    """Outputs, logdet and inverse come in the layer's dtype, whichever floats go in."""
+    layer = built(name, dtype)
+    for given in ("float32", "float64"):
+        x = rows(name, 2, given)
+        for result in (*layer(x), layer.invert(layer(x)[0])):
+            assert keras.backend.standardize_dtype(result.dtype) == dtype
+
+
+@over_layers
+def test_arrays_and_tensors_are_the_same_to_call_and_invert(name: str) -> None:
+    """NumPy arrays, tensors and nested lists give the same numbers."""
+    model, x = built_model(name, "float32"), rows(name, 2, "float32")
+    expected, inverse = model(x)[0], model.invert(x)
+    assert error(model(ops.convert_to_tensor(x))[0], expected) == 0
+    assert error(model.invert(ops.convert_to_tensor(x)), inverse) == 0
+    assert error(model.invert(x.tolist()), inverse) == 0
+
+
+@over_layers
+@pytest.mark.parametrize("jit", [False, True])
+def test_graph_and_compiled_modes_are_eager_mode(name: str, jit: bool) -> None:
+    """A traced function, compiled or not, gives eager numbers for batches of 1, 2 and 7, traced once."""
+    layer, traces = built(name, "float32", seed=1), []
+    signature = tf.TensorSpec((None, *CASES[name].shape), "float32")
+
+    @tf.function(input_signature=[signature], jit_compile=jit)
+    def both(x: Any) -> Any:
+        traces.append(x)
+        y, logdet = layer(x)
+        return y, logdet, layer.invert(x)
+
+    for count in (1, 2, 7):
+        x = rows(name, count, "float32")
+        for found, expected in zip(both(x), (*layer(x), layer.invert(x)), strict=True):
+            assert error(found, expected) < 1e-5
+    assert len(traces) == 1
+
+
+@over_layers
+def test_a_change_of_a_variable_is_seen_by_a_traced_function(name: str) -> None:
+    """A function traced before the weights changed gives what the layer gives now."""
+    layer, x = built(name, "float32", seed=1), rows(name, 2, "float32")
+    traced = tf.function(lambda values: layer(values)[0])
+    traced(x)
+    for variable in layer.trainable_variables:
+        variable.assign(variable + 0.25)
+    assert error(traced(x), layer(x)[0]) < 1e-6
+
+
+@over_layers
+def test_symbolic_inputs_make_a_functional_model(name: str) -> None:
+    """On symbolic inputs a layer gives symbolic outputs of the right shapes and dtype; the model computes as it does."""
+    layer, shape = built(name, "float64", seed=1), CASES[name].shape
+    inputs = keras.Input(shape, dtype="float64")
+    outputs = layer(inputs)
+    assert outputs[0].shape == (None, *shape)
+    assert outputs[1].shape == (None,)
+    assert {output.dtype for output in outputs} == {"float64"}
+    x = rows(name, 3, "float64")
+    for found, expected in zip(keras.Model(inputs, outputs)(x), layer(x), strict=True):
+        assert error(found, expected) < 1e-6
+
+
+@over_layers
+def test_each_row_is_mapped_by_itself(name: str) -> None:
+    """A row gives the same in a batch of any size, and infinities or NaN in one row leave the others alone."""
+    layer, x = built(name, "float64", seed=1), rows(name, 5, "float64")
+    y, logdet = (ops.convert_to_numpy(part) for part in layer(x))
+    z = ops.convert_to_numpy(layer.invert(x))
+    assert error(layer(x[1:2])[0], y[1:2]) < 1e-12
+    for poison in (np.inf, -np.inf, np.nan):
+        bad = x.copy()
+        bad[2].reshape(-1)[-1] = poison
+        others = [0, 1, 3, 4]
+        found, found_logdet = (ops.convert_to_numpy(part) for part in layer(bad))
+        assert error(found[others], y[others]) < 1e-12
+        assert error(found_logdet[others], logdet[others]) < 1e-12
+        assert error(ops.convert_to_numpy(layer.invert(bad))[others], z[others]) < 1e-12
+
+
+@over_layers
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
+def test_gradients_are_finite_in_both_directions(name: str, scale: float) -> None:
+    """Gradients with respect to inputs and weights are finite, towards codes and back."""
+    layer, x = built(name, "float32", seed=1), ops.convert_to_tensor(rows(name, 2, "float32", scale))
+    directions: tuple[Any, ...] = (
+        lambda: sum(map(ops.sum, layer(x))),
+        lambda: ops.sum(layer.invert(layer(x)[0])),
+    )
+    for direction in directions:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = direction()
+        found = tape.gradient(value, [x, *[variable.value for variable in layer.trainable_variables]])
+        assert found[0] is not None
+        assert all(np.isfinite(part).all() for part in found if part is not None)
+
+
+@over_layers
+def test_saved_and_loaded_is_the_same_function(name: str, tmp_path: Path) -> None:
+    """A .keras file, a weights file, and a clone with the same weights all give the same function."""
+    model, x = built_model(name, "float64"), rows(name, 3, "float64")
+    expected = model(x)
+    model.save(tmp_path / "flow.keras")
+    model.save_weights(tmp_path / "flow.weights.h5")
+    loaded = keras.saving.load_model(tmp_path / "flow.keras")
+    models: Any = keras.models
+    clone, from_json = models.clone_model(model), models.model_from_json(model.to_json())
+    clone.set_weights(model.get_weights())
+    from_json.build((None, *CASES[name].shape))
+    from_json.load_weights(tmp_path / "flow.weights.h5")
+    for other in (loaded, clone, from_json):
+        assert type(other) is type(model)
+        for found, wanted in zip(other(x), expected, strict=True):
+            assert error(found, wanted) == 0
+
+
+@over_layers
+def test_config_is_not_changed_by_reading_it(name: str) -> None:
+    """from_config leaves its dict alone, and what it makes has that config."""
+    layer = built(name, "float32")
+    config, copy = layer.get_config(), layer.get_config()
+    again = type(layer).from_config(config)
+    assert config == copy
+    assert plain(again.get_config()) == plain(config)
+
+
+def plain(value: Any) -> Any:
+    """A config without the ids of shared objects and without what building added."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items() if k not in {"shared_object_id", "build_config"}}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+@over_layers
+@over_dtypes
+def test_the_lowered_plan_is_the_layers(name: str, dtype: str) -> None:
+    """The compiled flow gives the codes, logdets and inverses of the layers, for batches of 1, 2 and 7."""
+    model = built_model(name, dtype)
+    compiled, layered = compile_flow(model), LayeredFlow(model)
+    for count in (1, 2, 7):
+        x = rows(name, count, dtype)
+        codes, logdet = compiled.encode(x)
+        expected, expected_logdet = layered.encode(x)
+        limit = 1e-12 if dtype == "float64" else 1e-5
+        assert codes.dtype == logdet.dtype == np.dtype(dtype)
+        assert error(codes, expected) < limit
+        assert error(logdet, expected_logdet) < limit
+        assert error(compiled.invert(x), layered.invert(x)) < limit
+
+
+@over_layers
+def test_sixteen_threads_may_share_a_layer(name: str) -> None:
+    """Threads that mix call, invert and the compiled flow get what one thread gets."""
+    model = built_model(name, "float64")
+    compiled = compile_flow(model)
+    batches = [rows(name, 1 + count % 5, "float64") for count in range(32)]
+
+    def work(x: Any) -> tuple[Any, ...]:
+        return (*model(x), model.invert(x), *compiled.encode(x), compiled.invert(x))
+
+    expected = [work(x) for x in batches]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(work, batches))
+    for answers, wanted in zip(found, expected, strict=True):
+        for answer, right in zip(answers, wanted, strict=True):
+            assert error(answer, right) < 1e-12
+
+
+@over_layers
+def test_wrong_shapes_are_refused_by_name(name: str) -> None:
+    """Inputs of another size along the axes are refused with what must hold and what was received."""
+    case = CASES[name]
+    layer = case.make("float32")
+    wrong = [size + 1 for size in case.shape]
+    with pytest.raises(ValueError, match=r"must have the shape .* Received: shape="):
+        layer.build((None, *wrong))
+    if name != "own layer":
+        good = built(name, "float32")
+        with pytest.raises(ValueError, match=r"must have the shape .* Received: shape="):
+            good.invert(np.zeros([2, *wrong], "float32"))
+
+
+def test_gradient_refuses_a_backend_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Automatic differentiation names the backends that it knows."""
+    monkeypatch.setattr(keras.backend, "backend", lambda: "numpy")
+    with pytest.raises(NotImplementedError, match=r"tensorflow.*Received: backend=numpy"):
+        gradient(ops.sum, np.zeros(2))
