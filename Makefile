@@ -35,18 +35,18 @@ format: $(VENV)/.develop ## Mend what ruff can mend.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: | $(VENV) ## Pin the newest versions that pyproject.toml allows, with their hashes.
+lock: | $(BIN)/python ## Pin the newest versions that pyproject.toml allows, with their hashes.
 	@$(install) uv
 	$(call compile,serve,--extra cpu)
 	$(call compile,develop,--extra cpu --group develop)
 
-$(VENV)/.%: requirements/%.txt pyproject.toml | $(VENV)
+$(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
 	@echo "Installing requirements/$*.txt into $(VENV) …"
 	@$(install) --require-hashes -r requirements/$*.txt
 	@$(install) --no-deps --editable .
 	@touch $@
 
-$(VENV):
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "gyoza needs Python 3.11 or newer; this is %s. Name another one: make PYTHON=python3.13" % sys.version.split()[0])'
 	@$(venv)
 

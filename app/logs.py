@@ -1,11 +1,13 @@
 """Log lines on standard error, for people or for machines; never the content of a tensor."""
 
-import logging.config
+import logging
 from datetime import UTC, datetime
 
 import orjson
 
 from app.settings import Settings
+
+TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 class JsonFormatter(logging.Formatter):
@@ -26,16 +28,10 @@ class JsonFormatter(logging.Formatter):
 
 def configure_logging(settings: Settings) -> None:
     """Send every log line to standard error in the format that the settings choose."""
-    logging.config.dictConfig(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {
-                "text": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"},
-                "json": {"()": JsonFormatter},
-            },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": settings.log_format}},
-            "root": {"handlers": ["stderr"], "level": "WARNING"},
-            "loggers": {"gyoza": {"level": settings.log_level.upper()}},
-        }
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else logging.Formatter(TEXT))
+    root = logging.getLogger()
+    # Not by logging.config, which closes every handler that there is, those of others too.
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("gyoza").setLevel(settings.log_level.upper())

@@ -19,6 +19,7 @@ from gyoza.modelling.flow_layers import (
     AdditiveCoupling,
     AffineCoupling,
     DisentanglingFlowModel,
+    FlowModel,
     HeavisidePermutation,
     Reflection,
 )
@@ -151,6 +152,15 @@ def test_a_model_that_is_no_flow_is_refused(tmp_path: Path) -> None:
     network(2, keras.layers.Dense(3)).save(path)
     assert isinstance(read_model(path), keras.Sequential)
     with pytest.raises(LoadError, match=r"must hold a FlowModel or a subclass of it\. Received: Sequential"):
+        load_flow(path)
+
+
+def test_a_flow_without_weights_is_refused(tmp_path: Path) -> None:
+    """A flow that was saved before it was built has nothing to serve; the error says how to build it."""
+    path = tmp_path / "flow.keras"
+    with pytest.warns(UserWarning, match="has not yet been built"):
+        FlowModel([ActivationNormalization(**AT)]).save(path)
+    with pytest.raises(LoadError, match=r"can't be compiled: .* must be built"):
         load_flow(path)
 
 

@@ -1,6 +1,7 @@
 """Fixtures of the service's tests."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -21,3 +22,12 @@ async def client(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application that serves the one model."""
     async with client_of(app_of(folder)) as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    """Give the root logger its handlers back."""
+    root, gyoza = logging.getLogger(), logging.getLogger("gyoza")
+    before = root.handlers[:], root.level, gyoza.level
+    yield
+    root.handlers[:], root.level, gyoza.level = before

@@ -2,21 +2,11 @@
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 
 from app.logs import configure_logging
 from app.settings import Settings
-
-
-@pytest.fixture(autouse=True)
-def _restore_logging() -> Iterator[None]:
-    """Give the root logger its handlers back."""
-    root, gyoza = logging.getLogger(), logging.getLogger("gyoza")
-    before = root.handlers[:], root.level, gyoza.level
-    yield
-    root.handlers[:], root.level, gyoza.level = before
 
 
 def log_a_failure() -> None:

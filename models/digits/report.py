@@ -1,0 +1,53 @@
+"""The table of measures: targets, seeds, their mean, and the linear baseline."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+TARGETS = {
+    "digit": "≥ .92",
+    "color": "≥ .96",
+    "angle": "≥ .96",
+    "digit leak": "≤ .15",
+    "color leak": "≤ .05",
+    "angle leak": "≤ .05",
+    "color swap follows": "≥ .97",
+    "color swap keeps digit": "≥ .93",
+    "digit swap follows": "≥ .92",
+}
+"""What the mean of three seeds is to reach."""
+
+
+def mean(measures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each measure over the seeds."""
+    return {name: float(np.mean([row[name] for row in measures])) for name in measures[0]}
+
+
+def missed(measures: Mapping[str, float]) -> list[str]:
+    """Return the names of the targets that are not reached."""
+    return [name for name, target in TARGETS.items() if not reaches(measures[name], target)]
+
+
+def reaches(value: float, target: str) -> bool:
+    """Return whether a value is as a target such as "≥ .92" says."""
+    sign, limit = target.split()
+    return value >= float(limit) if sign == "≥" else value <= float(limit)
+
+
+def table(seeds: Mapping[int, Mapping[str, float]], baselines: Sequence[Mapping[str, float]]) -> str:
+    """Return a Markdown table.
+
+    Args:
+        seeds: Seed to its flow's measures.
+        baselines: The linear baseline's measures on the host of each seed.
+
+    Returns:
+        A row per measure: target, each seed, the mean of the seeds, the mean of the baselines.
+    """
+    average, baseline = mean(list(seeds.values())), mean(baselines)
+    header = ["measure", "target", *(f"seed {seed}" for seed in seeds), "**mean**", "linear"]
+    rows = [header, ["---"] * len(header)]
+    for name in average:
+        values = [f"{row[name]:.3f}" for row in seeds.values()]
+        rows.append([name, TARGETS.get(name, ""), *values, f"**{average[name]:.3f}**", f"{baseline[name]:.3f}"])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
