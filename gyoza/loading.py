@@ -6,12 +6,15 @@ Importing this module imports Keras. ``load_flow`` holds no state and knows no s
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gyoza
 from gyoza import modelling
+from gyoza.allow_list import ForeignClassError, check_classes, renamed
 from gyoza.inference import CompiledFlow, compile_flow
 from gyoza.inference.checks import (
     Check,
@@ -22,28 +25,14 @@ from gyoza.inference.checks import (
     check_round_trip,
     probe_latents,
 )
-from gyoza.modelling import flow_layers, losses, masks
+from gyoza.modelling import flow_layers
 from gyoza.modelling.reference import LayeredFlow
 
+CONFIG = "config.json"
+"""The member of a .keras archive that names its classes."""
 PROBE_ROWS = 16
 JACOBIAN_ROWS = 4
 """Fewer, since each needs a backward pass per dimension."""
-
-GYOZA_CLASSES = frozenset({*flow_layers.__all__, *masks.__all__, *losses.__all__, "_PositiveConstraint_"})
-ORIGINALS = {f"Custom>{name}": getattr(module, name) for module in (flow_layers, masks) for name in module.__all__}
-"""Files written by gyoza 0.3 name its classes so; within the scope of one load these stand for ours."""
-KERAS_LAYER_NAMES = """
-Activation Add AveragePooling1D AveragePooling2D BatchNormalization Concatenate Conv1D Conv2D Dense DepthwiseConv2D
-Dropout ELU Flatten Functional GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D
-GroupNormalization InputLayer LayerNormalization LeakyReLU MaxPooling1D MaxPooling2D Multiply PReLU Permute
-RMSNormalization ReLU RepeatVector Reshape SeparableConv2D Sequential Softmax SpectralNormalization Subtract
-UnitNormalization UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D
-"""
-KERAS_LAYERS = frozenset(KERAS_LAYER_NAMES.split())
-KERAS_PARTS = ("initializers", "constraints", "regularizers", "activations", "dtype_policies")
-"""Modules of Keras whose classes hold numbers only."""
-MARKERS = frozenset({"__tuple__", "__keras_tensor__"})
-"""What Keras writes where JSON has no word for a value."""
 
 
 class LoadError(Exception):
@@ -107,23 +96,32 @@ def read_model(path: Path) -> Any:
     Raises:
         LoadError: As for ``load_flow``.
     """
-    check_classes(read_config(path), path.name)
-    saving = modelling.keras.saving
+    config = read_config(path)
     try:
-        with saving.custom_object_scope(ORIGINALS):
-            return saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its layers raise.
-        raise LoadError(f"{path.name} can't be deserialised by Keras: {first_line(error)}") from error
+        check_classes(config)
+    except ForeignClassError as error:
+        raise LoadError(f"{path.name} can't be loaded: {error}") from error
+    with readable(path, config) as file:
+        try:
+            return modelling.keras.saving.load_model(file, compile=False, safe_mode=True)
+        except Exception as error:  # Keras raises whatever its layers raise.
+            raise LoadError(f"{path.name} can't be deserialised by Keras: {first_line(error)}") from error
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read the config of a ``.keras`` archive without deserialising anything."""
+    """Read the config of a ``.keras`` archive without deserialising anything.
+
+    Raises:
+        LoadError: There is no such file, or it is no such archive.
+    """
+    if path.suffix != ".keras":  # Keras reads other endings by other readers, which would see another content.
+        raise LoadError(f"{path.name} must be a .keras file. Received: the ending {path.suffix!r}")
     try:
         with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
+            config = json.loads(archive.read(CONFIG))
     except FileNotFoundError as error:
         raise LoadError(f"{path.name} does not exist") from error
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, OSError) as error:
         raise LoadError(
             f"{path.name} must be a .keras archive as written by model.save(); it can't be read: {first_line(error)}"
         ) from error
@@ -132,43 +130,19 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def check_classes(config: dict[str, Any], name: str) -> None:
-    """Refuse a config that names any class which is neither one of gyoza's nor on the list of plain Keras ones."""
-    untrained = {key: value for key, value in config.items() if key != "compile_config"}
-    for node in named_nodes(untrained):
-        if not is_known(node):
-            title = node["config"].get("name") if isinstance(node.get("config"), dict) else None
-            raise LoadError(
-                f"{name} names the class {node.get('module')}.{node['class_name']}"
-                f"{f' (layer {title!r})' if title else ''}, which is neither a gyoza class nor one of the plain Keras "
-                "classes that may be loaded; save a flow made of those"
-            )
-
-
-def named_nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every dict of a config that names a class, however deep."""
-    if isinstance(value, dict):
-        if "class_name" in value:
-            yield value
-        for item in value.values():
-            yield from named_nodes(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from named_nodes(item)
-
-
-def is_known(node: Mapping[str, Any]) -> bool:
-    """Whether a node of a config names a class that may be deserialised."""
-    module, name = node.get("module"), node["class_name"]
-    if not isinstance(name, str) or node.get("compile_config"):
-        return False
-    if not isinstance(module, str):
-        return module is None and name in MARKERS
-    if module == "gyoza.modelling" or module.startswith("gyoza.modelling."):
-        return name in GYOZA_CLASSES
-    if module in {"keras", "keras.layers", "keras.models"} or module.startswith("keras.src.models"):
-        return name in KERAS_LAYERS or (module == "keras" and name == "DTypePolicy")
-    return module.removeprefix("keras.") in KERAS_PARTS and name != "function"
+@contextmanager
+def readable(path: Path, config: dict[str, Any]) -> Iterator[Path]:
+    """Give a file that Keras finds our classes by: the file itself, or a copy where gyoza 0.3 wrote other names."""
+    ours = renamed(config)
+    if ours == config:
+        yield path
+        return
+    with TemporaryDirectory() as folder, zipfile.ZipFile(path) as source:
+        copy = Path(folder) / path.name
+        with zipfile.ZipFile(copy, "w") as target:
+            for member in source.infolist():
+                target.writestr(member, json.dumps(ours) if member.filename == CONFIG else source.read(member))
+        yield copy
 
 
 def check_flow(flow: CompiledFlow, reference: LayeredFlow, golden: Golden | None) -> tuple[Check, ...]:

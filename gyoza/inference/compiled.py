@@ -86,7 +86,8 @@ def compile_flow(model: Lowerable) -> CompiledFlow:
     """Compile a flow for inference.
 
     Args:
-        model: A built ``FlowModel``. Its weights are read now; later changes of them need a new call.
+        model: A built ``FlowModel``. The weights that the plan holds as arrays are read now, those behind an opaque step
+            or network when it runs; after a change of any, compile anew.
 
     Returns:
         The compiled flow, which answers what the model's own ``call`` and ``invert`` answer, to rounding.

@@ -96,12 +96,12 @@ def _(step: Gather, rows: Floats) -> Floats:
 
 @encode_step.register
 def _(step: Affine, rows: Floats) -> tuple[Floats, Logdet]:
-    return rows * step.scale + step.shift, step.logdet
+    return (rows - step.location) * step.scale, step.logdet
 
 
 @invert_step.register
 def _(step: Affine, rows: Floats) -> Floats:
-    return (rows - step.shift) / step.scale
+    return rows / step.scale + step.location
 
 
 @encode_step.register

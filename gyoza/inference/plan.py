@@ -27,11 +27,14 @@ class Gather:
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """Scale and shift each column: ``y = x * scale + shift``. Its logdet is Σ ln|scale|."""
+    """Shift and scale each column: ``y = (x - location) * scale``. Its logdet is Σ ln|scale|.
+
+    The location comes off first: ``x * scale + shift`` would lose digits where it is large beside 1 / scale.
+    """
 
     scale: Floats
     """[D], nowhere 0; float64, cast when the plan is compiled."""
-    shift: Floats
+    location: Floats
     """[D]."""
 
     @cached_property

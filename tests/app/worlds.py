@@ -24,7 +24,7 @@ from gyoza.inference.plan import BoundedAffine as Bounded
 
 SIZE = 4
 SCALE = np.array([1.0, 2.0, -0.5, 4.0])
-SHIFT = np.array([0.0, 1.0, -1.0, 0.5])
+LOCATION = np.array([0.0, 1.0, -1.0, 0.5])
 FACTORS = {"residual": 2, "digit": 1, "color": 1}
 LATENTS = [[0.5, -1.0, 2.0, 0.25], [1.5, 3.0, -0.125, 1.0]]
 
@@ -42,15 +42,15 @@ class TinyFlow:
 
 
 def affine(dtype: str = "float32", shape: tuple[int, ...] = (SIZE,)) -> CompiledFlow:
-    """Y = SCALE · x + SHIFT, whose logdet is ln 4."""
-    return CompiledFlow(Plan((Affine(SCALE, SHIFT),), shape, shape, np.dtype(dtype)))
+    """Y = SCALE · (x − LOCATION), whose logdet is ln 4."""
+    return CompiledFlow(Plan((Affine(SCALE, LOCATION),), shape, shape, np.dtype(dtype)))
 
 
 def coupled() -> CompiledFlow:
     """A flow with a coupling, a gather and an affine step, in float64."""
     network = DenseNetwork((Dense(np.full((2, 4), 0.3), np.full(4, 0.1), "tanh"),))
     coupling = Coupling(np.array([0, 1]), np.array([2, 3]), network, Bounded(1.5))
-    steps = (coupling, Gather(np.array([2, 0, 3, 1])), Affine(SCALE, SHIFT))
+    steps = (coupling, Gather(np.array([2, 0, 3, 1])), Affine(SCALE, LOCATION))
     return CompiledFlow(Plan(steps, (SIZE,), (SIZE,), np.dtype("float64")))
 
 

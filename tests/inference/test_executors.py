@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gyoza.inference import CompiledFlow
-from gyoza.inference.executors import Logdet, encode_step, invert_step
-from gyoza.inference.plan import Floats
+from gyoza.inference.executors import Logdet, couple, decouple, encode_step, invert_step
+from gyoza.inference.plan import Affine, Floats
 from tests.inference.flows import SIZE, plan, steps
 
 NAMES = sorted(steps())
@@ -49,6 +49,16 @@ def test_a_plan_runs_its_steps_in_order_and_back() -> None:
     np.testing.assert_allclose(flow.invert(codes), ROWS, atol=1e-9)
 
 
+def test_a_location_far_from_0_costs_no_digits() -> None:
+    """Columns far from 0 and narrow, such as constant ones, keep float32's precision both ways."""
+    scale, location = np.full(SIZE, 1e6), np.full(SIZE, 5.0)
+    flow = CompiledFlow(plan(Affine(scale, location), dtype=np.float32))
+    rows = (5 + ROWS).astype(np.float32)
+    expected = (rows.astype(np.float64) - 5) * 1e6
+    np.testing.assert_allclose(flow.encode(rows)[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(flow.invert(expected), rows, rtol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_answers_come_in_the_plan_s_dtype(dtype: type) -> None:
     """Whatever comes in, codes, logdets and latents are of the flow's dtype."""
@@ -80,3 +90,11 @@ def test_an_unknown_step_is_named() -> None:
         encode_step("gather", ROWS)
     with pytest.raises(TypeError, match="Received: int"):
         invert_step(3, ROWS)
+
+
+def test_an_unknown_law_is_named() -> None:
+    """The same holds for coupling laws, in either direction."""
+    with pytest.raises(TypeError, match="Received: str"):
+        couple("spline", ROWS, ROWS)
+    with pytest.raises(TypeError, match="Received: str"):
+        decouple("spline", ROWS, ROWS)

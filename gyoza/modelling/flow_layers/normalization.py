@@ -116,7 +116,7 @@ class ActivationNormalization(FlowLayer):
             return super().lower(input_shape)
         variables = [ops.convert_to_numpy(variable).astype(np.float64) for variable in (self._location_, self._scale_)]
         location, scale = (spread(values, self._axes_, self._shape_, input_shape) for values in variables)
-        return (Affine(1 / scale, -location / scale),)
+        return (Affine(1 / scale, location),)
 
     def load_own_variables(self, store: Any) -> None:
         """Read the variables; a store that holds no flag was written by a layer without one, which was initialised."""

@@ -9,9 +9,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.app.worlds import FACTORS, LATENTS, SCALE, SHIFT, app_of, client_of, coupled, put, rows
+from tests.app.worlds import FACTORS, LATENTS, LOCATION, SCALE, app_of, client_of, coupled, put, rows
 
-CODES = np.array(LATENTS) * SCALE + SHIFT
+CODES = (np.array(LATENTS) - LOCATION) * SCALE
 LOG_LIKELIHOOD = -0.5 * (np.square(CODES).sum(axis=1) + 4 * np.log(2 * np.pi)) + np.log(4)
 ADDRESSES = ("", "/models/tiny", "/models/tiny/versions/1", "/models/tiny/versions/01")
 
@@ -89,7 +89,7 @@ async def test_base64_in_base64_out(client: httpx.AsyncClient) -> None:
 async def test_floats_are_printed_in_the_shortest_form(client: httpx.AsyncClient) -> None:
     """A float32 is printed with no more digits than it takes to read the same float32 again."""
     answer = await client.post("/encode", json={"latents": [[0.1, 0, 0.2, 0.125]]})
-    assert b'"codes":[[0.1,1.0,-1.1,1.0]]' in answer.content
+    assert b'"codes":[[0.1,-2.0,-0.6,-1.5]]' in answer.content
 
 
 async def test_images_are_encoded_and_have_no_factors(tmp_path: Path) -> None:
