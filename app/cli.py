@@ -1,9 +1,11 @@
 """The command line: each command is a few lines over the library or the service."""
 
 import inspect
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, NoReturn
@@ -15,7 +17,7 @@ from pydantic_core import PydanticUndefined
 
 import gyoza
 from app.logs import configure_logging
-from app.main import create_app
+from app.main import LOADING, create_app
 from app.repository import Entry, Repository
 from app.settings import Settings
 
@@ -100,8 +102,17 @@ def run(app: Any, settings: Settings, listener: socket.socket) -> None:
     )
     # uvicorn raises the signal again when it has stopped: this turns it into an ordinary end.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda *_: leave())
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def leave() -> NoReturn:
+    """End the process with the code 0."""
+    sys.stdout.flush()
+    if any(thread.name == LOADING for thread in threading.enumerate()):
+        # Keras is being imported or is at work: taking the interpreter apart around it would abort the process.
+        os._exit(0)
+    sys.exit(0)
 
 
 def url_of(host: str, listener: socket.socket) -> str:

@@ -23,7 +23,9 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line).decode()
+        # A path may hold bytes that are no text; they are shown as escapes.
+        printable = {key: value.encode("utf-8", "backslashreplace").decode() for key, value in line.items()}
+        return orjson.dumps(printable).decode()
 
 
 def configure_logging(settings: Settings) -> None:

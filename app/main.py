@@ -1,11 +1,11 @@
 """The application: the only place where things are wired."""
 
-import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from threading import Thread
 from typing import Any
 
 from fastapi import FastAPI
@@ -24,6 +24,8 @@ from app.model import Loader, load_with_keras
 from app.repository import Repository
 from app.settings import Settings
 
+LOADING = "gyoza-loading"
+"""The name of the thread that loads the models."""
 OnLoaded = Callable[[Repository, float], None]
 """Told once, when every model is READY or UNAVAILABLE, how many seconds that took."""
 
@@ -66,12 +68,12 @@ async def lifespan(
 ) -> AsyncIterator[dict[str, Any]]:
     """Open what lives as long as the application, load beside the serving, and close at the end."""
     services = open_services(settings, loader)
-    loading = asyncio.create_task(asyncio.to_thread(load, services.repository, on_loaded))
+    # A daemon, since a load can't be interrupted: the process may end in the middle of one.
+    Thread(target=load, args=(services.repository, on_loaded), name=LOADING, daemon=True).start()
     try:
         yield {"services": services}
     finally:
         services.repository.close()
-        await loading
         services.engine.close()
 
 
@@ -83,9 +85,11 @@ def open_services(settings: Settings, loader: Loader) -> Services:
 
 
 def load(repository: Repository, on_loaded: OnLoaded) -> None:
-    """Load every model and tell so."""
+    """Load every model and tell so, unless the repository was closed meanwhile."""
     start = time.perf_counter()
     repository.load_all()
+    if repository.closed:
+        return
     # What loading left behind stays for ever; looking at it again in each collection takes up to 100 ms.
     gc.collect()
     gc.freeze()

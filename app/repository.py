@@ -1,6 +1,7 @@
 """The models of a folder: models/<name>/<version> → Model, state, reason."""
 
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -57,7 +58,7 @@ class Repository:
         self._loader = loader
         self._warm_up_rows = [*(rows for rows in WARM_UP_ROWS if rows < max_batch_rows), max_batch_rows]
         self._entries = find_entries(folder)
-        self._closed = False
+        self.closed = False
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -132,12 +133,12 @@ class Repository:
     def load_all(self) -> None:
         """Load every version that is LOADING, one after the other; a bad one stops none of the others."""
         for key, entry in self._entries.items():
-            if entry.state is State.LOADING and not self._closed:
+            if entry.state is State.LOADING and not self.closed:
                 self._entries = {**self._entries, key: self._load(entry)}
 
     def close(self) -> None:
         """Load nothing more."""
-        self._closed = True
+        self.closed = True
 
     def _default_name(self) -> str:
         if self._default is not None:
@@ -191,22 +192,34 @@ def refusal(entry: Entry, folder: Path, *, twice: bool) -> str | None:
 
 def found_in(folder: Path) -> Iterator[Entry]:
     """Yield an entry for each version folder and each loose file, clashing or not."""
-    if not folder.is_dir():
-        logger.warning("There is no models folder %s", folder)
-        return
-    for path in sorted(folder.iterdir()):
+    for path in children(folder):
+        name = printable(path)
         if path.is_file() and path.suffix == ".keras":
-            yield Entry(path.stem, 1, path)
-        elif path.is_dir() and not path.name.startswith((".", "_")):
-            yield from (Entry(path.name, int(child.name), child) for child in version_folders(path))
+            yield Entry(name.removesuffix(".keras"), 1, path)
+        elif path.is_dir() and not name.startswith((".", "_")):
+            yield from (Entry(name, int(child.name), child) for child in version_folders(path))
 
 
 def version_folders(folder: Path) -> list[Path]:
     """Return the version folders of a model's folder."""
-    found = sorted(child for child in folder.iterdir() if child.is_dir() and is_version(child.name))
+    found = [child for child in children(folder) if child.is_dir() and is_version(child.name)]
     if not found:
         logger.warning("%s is left aside: it holds no version folder such as %s/1", folder, folder.name)
     return found
+
+
+def children(folder: Path) -> list[Path]:
+    """Return what a folder holds, in order; nothing, and a line in the log, where it can't be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        logger.warning("The folder %s can't be read: %s", printable(folder), error.strerror)
+        return []
+
+
+def printable(path: Path) -> str:
+    """Return a path's last part as text that can be sent and logged, whatever bytes it is made of."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
 
 
 def is_version(text: str) -> bool:

@@ -28,7 +28,9 @@ class Settings(BaseSettings):
     max_queue_rows: int | None = Field(
         None, ge=1, description="Most rows waiting per model and direction; unset: two batches."
     )
-    request_timeout_s: float = Field(30.0, gt=0, description="Seconds after which a request without answer gets 504.")
+    request_timeout_s: float = Field(
+        30.0, gt=0, allow_inf_nan=False, description="Seconds after which a request without answer gets 504."
+    )
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people (text) or machines (json).")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     root_path: str = Field("", description="Path prefix that a proxy strips before requests arrive.")

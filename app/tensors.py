@@ -108,9 +108,10 @@ def check_shape(array: Floats, row_shape: tuple[int, ...], field: str, rows: int
 
 def log_likelihood(codes: Floats, logdet: Floats) -> Floats:
     """Return log N(code; 0, I) + logdet of codes [n, …] and logdets [n] as [n], summed in float64, in their dtype."""
-    rows = codes.reshape(len(codes), -1).astype(np.float64)
+    rows = codes.reshape(len(codes), -1)
     with np.errstate(over="ignore", invalid="ignore"):
-        normal = -0.5 * (np.square(rows).sum(axis=1) + rows.shape[1] * LOG_2_PI)
+        squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+        normal = -0.5 * (squares + rows.shape[1] * LOG_2_PI)
         return np.asarray(normal + logdet, codes.dtype)
 
 

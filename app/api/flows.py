@@ -1,6 +1,5 @@
 """The flow endpoints: one table of operations, mounted below each of three prefixes."""
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from starlette.routing import Route
 
 from app.api.bodies import body_limit, codec_of, read_body
 from app.api.dependencies import services_of
-from app.api.operations import Call, Fields, Operation, encode, factors, invert
+from app.api.operations import Call, Fields, Operation, beside, encode, factors, invert
 from app.api.views import factors_list
 from app.codecs import Codec
 from app.errors import Conflict, FieldError, InvalidInput
@@ -23,8 +22,6 @@ from app.schemas import Body, EncodeAnswer, FactorsAnswer, InvertAnswer, InvertR
 from app.tensors import Form, TensorError
 
 PREFIXES = ("", "/models/{model}", "/models/{model}/versions/{version}")
-LARGE_BODY = 64 * 1024
-"""Bodies of more bytes are parsed and written in a thread, so that others need not wait for them."""
 SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -77,7 +74,7 @@ async def answer(operation: FlowOperation, request: Request) -> Response:
     codec = codec_of(request)
     content = await read_body(request, *body_limit(codec, settings), deadline)
     parse = partial(parsed, codec, content, operation.request, call.model.flow.dtype)
-    body, form = await asyncio.to_thread(parse) if len(content) > LARGE_BODY else parse()
+    body, form = await beside(len(content), parse)
     fields = await operation.run(call, body)
     return await written(codec, {"model": call.entry.name, "version": str(call.entry.version), **fields}, form)
 
@@ -136,8 +133,7 @@ def field_error(item: Mapping[str, Any], known: str) -> FieldError:
 
 async def written(codec: Codec, fields: Fields, form: Form) -> Response:
     """Write an answer, a large one in a thread."""
-    write = partial(codec.encode, fields, form)
-    content = await asyncio.to_thread(write) if size_of(fields) > LARGE_BODY else write()
+    content = await beside(size_of(fields), partial(codec.encode, fields, form))
     return Response(content, media_type=codec.media_type)
 
 

@@ -15,8 +15,8 @@ access_logger = logging.getLogger("gyoza.access")
 logger = logging.getLogger("gyoza.api")
 
 HEADER = "X-Request-ID"
-FORBIDDEN = re.compile(r"[^A-Za-z0-9._:/+=@-]")
-MAX_ID_LENGTH = 128
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+"""Ids that can't hurt in a header or a log line."""
 CLIENT_CLOSED = 499
 
 
@@ -63,5 +63,6 @@ class RequestMiddleware:
 
 
 def request_id_of(headers: Headers) -> str:
-    """Take a request's id over, cut to a bounded length and to characters that can't hurt; else make one."""
-    return FORBIDDEN.sub("", headers.get(HEADER, "")[:MAX_ID_LENGTH]) or uuid4().hex
+    """Take a request's id over as it is where it can't hurt; else make another one, never a mix of both."""
+    given = headers.get(HEADER, "")
+    return given if REQUEST_ID.fullmatch(given) else uuid4().hex

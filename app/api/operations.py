@@ -1,8 +1,10 @@
 """The flow endpoints in array code: each composes the engine's primitives, and knows no HTTP."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 from app.engine import Engine
 from app.errors import Conflict, FieldError, InvalidInput, TooLarge
@@ -12,6 +14,9 @@ from app.schemas import InvertRequest, LatentsRequest
 from app.tensors import FactorLayout, check_results, check_shape, log_likelihood, round_trip_error
 from gyoza.inference.plan import Floats
 
+T = TypeVar("T")
+LARGE = 64 * 1024
+"""What is larger, in bytes, is worked on in a thread."""
 Fields: TypeAlias = Mapping[str, Any]
 """The fields of an answer: arrays, and arrays by the names of factors."""
 
@@ -47,20 +52,18 @@ class Call:
         """Encode latents [n, *latent_shape] from outside: -> codes, logdet, log_likelihood."""
         self._check(latents, self.model.flow.latent_shape, "latents")
         codes, logdet = await self._run(Primitive.ENCODE, latents)
-        likelihood = log_likelihood(codes, logdet)
-        check_results("latents", self.model.flow.dtype, codes, logdet, likelihood)
+        likelihood = await beside(codes.nbytes, partial(checked_likelihood, codes, logdet))
         return {"codes": codes, "logdet": logdet, "log_likelihood": likelihood}
 
     async def invert(self, codes: Floats, field: str) -> dict[str, Floats]:
         """Invert codes [n, *code_shape] from outside: -> latents, and round_trip_error if that is asked for."""
         self._check(codes, self.model.flow.code_shape, field)
         (latents,) = await self._run(Primitive.INVERT, codes)
-        check_results(field, self.model.flow.dtype, latents)
+        await beside(latents.nbytes, partial(check_results, field, latents.dtype, latents))
         if not self.check:
             return {"latents": latents}
         again, _ = await self._run(Primitive.ENCODE, latents)
-        error = round_trip_error(again, codes)
-        check_results(field, self.model.flow.dtype, error)
+        error = await beside(codes.nbytes, partial(checked_round_trip_error, field, again, codes))
         return {"latents": latents, "round_trip_error": error}
 
     async def _run(self, primitive: Primitive, rows: Floats) -> tuple[Floats, ...]:
@@ -73,6 +76,25 @@ class Call:
                 f"A request may have at most {self.max_rows} rows. Received: {len(rows)}. Send fewer at once, or raise "
                 "GYOZA_MAX_ROWS."
             )
+
+
+def checked_likelihood(codes: Floats, logdet: Floats) -> Floats:
+    """Return the log-likelihood [n] of codes [n, …] and logdets [n], once all three are known to be finite."""
+    likelihood = log_likelihood(codes, logdet)
+    check_results("latents", codes.dtype, codes, logdet, likelihood)
+    return likelihood
+
+
+def checked_round_trip_error(field: str, found: Floats, expected: Floats) -> Floats:
+    """Return the round-trip error [n] of codes [n, …], once it is known to be finite."""
+    error = round_trip_error(found, expected)
+    check_results(field, expected.dtype, error)
+    return error
+
+
+async def beside(size: int, work: Callable[[], T]) -> T:
+    """Run work on ``size`` bytes: at once where that is quick, else in a thread, so that others need not wait for it."""
+    return await asyncio.to_thread(work) if size > LARGE else work()
 
 
 Operation: TypeAlias = Callable[[Call, Any], Coroutine[Any, Any, Fields]]
@@ -93,7 +115,8 @@ async def factors(call: Call, body: LatentsRequest) -> Fields:
 async def invert(call: Call, body: InvertRequest) -> Fields:
     """Map codes, or factors, to latents."""
     if body.factors is not None:
-        return await call.invert(call.layout.join(body.factors), "factors")
+        size = sum(factor.nbytes for factor in body.factors.values())
+        return await call.invert(await beside(size, partial(call.layout.join, body.factors)), "factors")
     if body.codes is not None:
         return await call.invert(body.codes, "codes")
     raise InvalidInput(FieldError("body", "must hold either codes or factors"))

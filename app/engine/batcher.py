@@ -102,15 +102,23 @@ class Batcher:
         return job
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._queue:
                 jobs = self._next_jobs()
-                computed = loop.run_in_executor(self._pool, self._compute, jobs)
+                computed = self._submit(jobs)
                 await asyncio.wait([computed])
                 deliver(jobs, computed)
         finally:
             self._worker = None
+
+    def _submit(self, jobs: Sequence[Job]) -> asyncio.Future[list[Results]]:
+        loop = asyncio.get_running_loop()
+        try:
+            return loop.run_in_executor(self._pool, self._compute, jobs)
+        except RuntimeError:  # The pool is closed: those who wait must hear of it as of a pass that was cancelled.
+            refused: asyncio.Future[list[Results]] = loop.create_future()
+            refused.cancel()
+            return refused
 
     def _next_jobs(self) -> list[Job]:
         jobs = [self._queue.popleft()]

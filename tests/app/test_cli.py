@@ -76,6 +76,19 @@ def test_an_interrupt_ends_it_too(folder: Path) -> None:
     assert "Traceback" not in errors
 
 
+def test_it_ends_while_it_loads(folder: Path) -> None:
+    """SIGTERM in the middle of a load ends the process with 0; a load that never ends does not hold it up."""
+    script = "import sys; from tests.app.worlds import serve_endlessly; serve_endlessly(sys.argv[1:])"
+    command = [sys.executable, "-c", script, "serve", "--models-dir", str(folder), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        assert server.stdout
+        assert "loading begins\n" in iter(server.stdout.readline, "")
+        server.terminate()
+        rest, _ = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert "READY" not in rest
+
+
 def test_a_path_prefix(folder: Path) -> None:
     """With --root-path it answers what a proxy passes on, and tells browsers of the prefix."""
     with serving(folder, "--root-path", "/gyoza") as (_, address, _):

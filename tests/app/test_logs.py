@@ -37,3 +37,10 @@ def test_text_lines_from_a_level_on(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith("ERROR   gyoza.api: request abc failed")
     assert lines[-1].startswith("ValueError: invalid")
+
+
+def test_json_lines_of_any_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """A text that can't be sent as UTF-8, such as an odd path, is shown with escapes."""
+    configure_logging(Settings(log_format="json"))
+    logging.getLogger("gyoza").warning("odd: %s", "bad\udcff")
+    assert json.loads(capsys.readouterr().err)["message"] == "odd: bad\\udcff"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.main import create_app
+from app.main import LOADING, create_app
 from app.repository import Repository
 from app.settings import Settings
 from gyoza.inference.checks import Golden
@@ -32,23 +32,27 @@ async def test_it_tells_once_when_all_is_loaded(folder: Path) -> None:
 
 
 async def test_it_closes_while_it_loads(folder: Path) -> None:
-    """An application that is closed while it loads finishes the file at hand and begins no other."""
+    """An application that is closed while it loads does not wait, begins no other file, and announces nothing."""
     put(folder, name="other")
     begun, gate = threading.Event(), threading.Event()
     loads: list[Path] = []
+    told: list[Repository] = []
 
     def slow_loader(path: Path, golden: Golden | None) -> TinyFlow:
         loads.append(path)
         begun.set()
-        gate.wait(10)
+        gate.wait()
         return tiny_loader(path, golden)
 
-    async with client_of(create_app(Settings(models_dir=folder), slow_loader), wait=False) as client:
-        while not begun.is_set():
-            await asyncio.sleep(0.001)
+    app = create_app(Settings(models_dir=folder), slow_loader, lambda repository, _: told.append(repository))
+    async with client_of(app, wait=False) as client:
+        await asyncio.to_thread(begun.wait)
         assert (await client.get("/livez")).status_code == 200
-        asyncio.get_running_loop().call_later(0.05, gate.set)
+    (loading,) = (thread for thread in threading.enumerate() if thread.name == LOADING)
+    gate.set()
+    await asyncio.to_thread(loading.join)
     assert len(loads) == 1
+    assert told == []
 
 
 async def test_the_environment_is_the_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """The models of a folder."""
 
 import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,27 @@ def test_a_missing_folder_has_no_models(tmp_path: Path) -> None:
     assert not repository.is_ready(strict=False)
     with pytest.raises(NotFound, match="Models that exist: none"):
         repository.find()
+
+
+def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
+    """A folder whose name is not UTF-8 is UNAVAILABLE under a name that can be sent; the others load."""
+    put(tmp_path)
+    (tmp_path / os.fsdecode(b"bad\xff") / "1").mkdir(parents=True)
+    repository = loaded(tmp_path)
+    assert states(repository) == {("bad\ufffd", 1): State.UNAVAILABLE, ("tiny", 1): State.READY}
+    assert all(name.encode() for name in repository.names)
+
+
+def test_a_folder_that_cannot_be_read_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model's folder that the system refuses to list is left aside, and said so; the others load."""
+    put(tmp_path)
+    put(tmp_path, name="locked")
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iter(listed(path))
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert states(loaded(tmp_path)) == {("tiny", 1): State.READY}

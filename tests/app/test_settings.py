@@ -28,7 +28,9 @@ def test_the_defaults_are_those_promised() -> None:
     assert Settings(max_queue_rows=5).queue_rows == 5
 
 
-@pytest.mark.parametrize("wrong", [{"port": 70_000}, {"max_rows": 0}, {"log_format": "xml"}, {"colour": "red"}])
+@pytest.mark.parametrize(
+    "wrong", [{"port": 70_000}, {"max_rows": 0}, {"log_format": "xml"}, {"request_timeout_s": "inf"}, {"colour": "red"}]
+)
 def test_impossible_values_are_refused(wrong: dict[str, object]) -> None:
     """A value that can't be, or a setting that does not exist, is refused."""
     with pytest.raises(ValidationError):

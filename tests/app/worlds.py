@@ -1,6 +1,7 @@
 """Tiny worlds: folders of models whose flows are a step or two, and applications that serve them without Keras."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -121,6 +122,19 @@ async def client_of(app: FastAPI, *, wait: bool = True) -> AsyncIterator[httpx.A
 def serve_tiny(arguments: list[str]) -> None:
     """Run the command line as users do, but with the tiny loader."""
     vars(cli).update(create_app=lambda settings, **options: create_app(settings, tiny_loader, **options))
+    cli.main(arguments)
+
+
+def endless_loader(path: Path, golden: Golden | None) -> TinyFlow:
+    """Say that it begins, and never end."""
+    print("loading begins", flush=True)
+    threading.Event().wait()
+    raise AssertionError(path)
+
+
+def serve_endlessly(arguments: list[str]) -> None:
+    """Run the command line as users do, but with a loader that never ends."""
+    vars(cli).update(create_app=lambda settings, **options: create_app(settings, endless_loader, **options))
     cli.main(arguments)
 
 

@@ -20,15 +20,9 @@ async def test_a_request_id_is_taken_over(client: httpx.AsyncClient) -> None:
     assert answer.json()["request_id"] == "abc-123"
 
 
-async def test_a_request_id_is_cleaned(client: httpx.AsyncClient) -> None:
-    """Characters that could hurt a log or a header are left out, and the length is bounded."""
-    answer = await client.get("/livez", headers={"X-Request-ID": "a\tb<c>" + "d" * 1000})
-    assert re.fullmatch(r"abcd{1,125}", answer.headers["x-request-id"])
-
-
-@pytest.mark.parametrize("given", [{}, {"X-Request-ID": ""}, {"X-Request-ID": "<>"}])
+@pytest.mark.parametrize("given", [{}, *({"X-Request-ID": text} for text in ("", "<>", "a b", "a\tb<c>", "d" * 129))])
 async def test_a_request_id_is_made(client: httpx.AsyncClient, given: dict[str, str]) -> None:
-    """Without a usable one, each request gets an id of its own."""
+    """Without one that can't hurt a log or a header, each request gets an id of its own, never a mix of both."""
     ids = {(await client.get("/livez", headers=given)).headers["x-request-id"] for _ in range(2)}
     assert len(ids) == 2
     assert all(re.fullmatch(r"[0-9a-f]{32}", found) for found in ids)

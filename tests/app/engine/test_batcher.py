@@ -165,6 +165,14 @@ async def test_a_closing_pool_is_not_ready() -> None:
         assert len(busy.result()[0]) == 1
 
 
+async def test_a_closed_pool_is_not_ready() -> None:
+    """What comes when the pool is closed already hears so at once, and does not wait for its deadline."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.shutdown()
+        with pytest.raises(NotReady):
+            await batcher(Gate(), pool).run(np.zeros((1, 2)), soon())
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 5))
 def test_batched_equals_alone(counts: list[int], max_batch_rows: int) -> None:
