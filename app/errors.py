@@ -19,6 +19,9 @@ Beside the tree stands ``UnloadableModel``: no request meets it, its text become
 
 from dataclasses import dataclass
 
+MOST_NAMED = 10
+"""So many faults of a request are told one by one."""
+
 
 @dataclass(frozen=True)
 class FieldError:
@@ -45,9 +48,10 @@ class InvalidInput(GyozaError):
     """
 
     def __init__(self, *errors: FieldError) -> None:
-        """Join the fields' messages to the text."""
-        super().__init__("; ".join(f"{error.field}: {error.message}" for error in errors))
-        self.errors = errors
+        """Join the messages of the first fields to the text; a body with many faults gets no long answer."""
+        self.errors = errors[:MOST_NAMED]
+        text = "; ".join(f"{error.field}: {error.message}" for error in self.errors)
+        super().__init__(text if len(errors) <= MOST_NAMED else f"{text}; … ({len(errors)} in all)")
 
 
 class TooLarge(GyozaError):

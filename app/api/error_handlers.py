@@ -26,6 +26,8 @@ from app.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+LONGEST_TEXT = 2000
+"""In characters: a text may repeat what a client sent, but not all of it."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -76,8 +78,10 @@ def problem(
 
 
 def plain(text: str) -> str:
-    """Return a text that can be sent: lone surrogates, which lenient JSON lets in, become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Return a text that can be sent: no lone surrogates, which lenient JSON lets in, and of bounded length."""
+    half = LONGEST_TEXT // 2
+    cut = text if len(text) <= LONGEST_TEXT else f"{text[:half]} … {text[-half:]}"
+    return cut.encode("utf-8", "replace").decode("utf-8")
 
 
 async def on_gyoza_error(request: Request, error: Exception) -> Response:

@@ -85,7 +85,7 @@ def call_of(request: Request, deadline: float, given: Mapping[str, bool] | None 
     entry, model = services.repository.ready(request.path_params.get("model"), request.path_params.get("version"))
     given = given or {}
     if given.get("decode"):
-        raise Conflict(f"{entry.name} must have a decoder for ?decode=true, and has none. Ask without it.")
+        raise Conflict(f"{entry.name} must be served with a decoder for ?decode=true, and is not. Ask without it.")
     return Call(services.engine, entry, model, deadline, services.settings.max_rows, given.get("check", False))
 
 

@@ -85,3 +85,20 @@ async def test_wrong_methods(client: httpx.AsyncClient, method: str, path: str, 
     assert answer.json()["type"] == "urn:gyoza:method-not-allowed"
     assert allow in answer.json()["detail"]
     assert f"Received: {method}" in answer.json()["detail"]
+
+
+async def test_a_body_with_many_faults_gets_a_short_answer(client: httpx.AsyncClient) -> None:
+    """The first faults are told with their number in all, and no client's text comes back at any length."""
+    answer = await client.post("/invert", json={"factors": {"x" * 5000 + str(number): [[0.0]] for number in range(99)}})
+    problem = answer.json()
+    assert (answer.status_code, len(problem["errors"])) == (422, 10)
+    assert len(answer.content) < 50_000
+    assert " … " in problem["errors"][0]["field"]
+    long = (await client.get(f"/models/{'m' * 5000}")).json()
+    assert len(long["detail"]) < 2100
+
+
+def test_faults_beyond_the_first_are_counted() -> None:
+    """The text names ten faults and says how many there are."""
+    error = errors.InvalidInput(*(errors.FieldError(f"f{number}", "wrong") for number in range(12)))
+    assert str(error).endswith("f9: wrong; … (12 in all)")
