@@ -13,7 +13,7 @@ import pytest
 from gyoza.allow_list import ForeignClassError, check_classes, renamed
 from gyoza.loading import LoadError, read_model
 
-DENSE = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "dense", "units": 3}}
+DENSE: dict[str, Any] = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "dense", "units": 3}}
 MESSAGE = "neither a gyoza class nor one of the plain Keras classes that may be loaded"
 
 
@@ -47,7 +47,7 @@ def touched() -> Iterator[list[str]]:
     """What foreign code ran: a class and a function stand registered, as a notebook's own might."""
     ran: list[str] = []
 
-    class Evil(keras.layers.Dense):  # type: ignore[misc]
+    class Evil(keras.layers.Dense):
         """A foreign layer that tells when it is made."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -3,7 +3,7 @@
 Axes count from 0, the batch axis; they are ascending and need not be contiguous.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import prod
 from operator import index
@@ -15,6 +15,29 @@ from keras import ops
 from numpy.typing import NDArray
 
 from gyoza.inference.plan import Indices
+
+
+def as_integers(values: Iterable[Any], name: str) -> list[int]:
+    """Return values as ints; nothing is rounded, and True is no size.
+
+    Args:
+        values: Integers of any kind.
+        name: What they are, for the message.
+
+    Returns:
+        As many ints.
+
+    Raises:
+        TypeError: One of them is no integer.
+    """
+    given = list(values)
+    try:
+        found = [index(value) for value in given]
+    except TypeError:
+        found = []
+    if len(found) != len(given) or any(isinstance(value, bool) for value in given):
+        raise TypeError(f"{name} must hold integers only. Received: {name}={given}")
+    return found
 
 
 def check_shape_and_axes(shape: Sequence[int], axes: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -31,7 +54,7 @@ def check_shape_and_axes(shape: Sequence[int], axes: Sequence[int]) -> tuple[lis
         ValueError: One of these does not hold.
         TypeError: An entry is no integer.
     """
-    sizes, places = [index(size) for size in shape], [index(axis) for axis in axes]
+    sizes, places = as_integers(shape, "shape"), as_integers(axes, "axes")
     if not places or places[0] < 1 or any(b <= a for a, b in pairwise(places)):
         raise ValueError(
             f"axes must be ascending integers from 1 on, since axis 0 is the batch. Received: axes={places}"
@@ -66,9 +89,17 @@ def check_input_shape(input_shape: Sequence[int | None], shape: Sequence[int], a
 
 
 def as_floats(x: Any, dtype: str) -> Any:
-    """Return ``x`` (array, tensor, symbolic tensor or nested list) as a tensor of ``dtype``."""
+    """Return ``x`` (array, tensor or symbolic tensor) as a tensor of ``dtype``."""
     tensor = x if isinstance(x, keras.KerasTensor) else ops.convert_to_tensor(x)
     return tensor if keras.backend.standardize_dtype(tensor.dtype) == dtype else ops.cast(tensor, dtype)
+
+
+def concrete(tensor: Any) -> NDArray[Any] | None:
+    """Return the values of a tensor; None in traced code, where it has none yet."""
+    try:
+        return np.asarray(ops.convert_to_numpy(tensor))
+    except (NotImplementedError, TypeError):  # What TensorFlow raises, and JAX.
+        return None
 
 
 def zeros_per_row(x: Any) -> Any:

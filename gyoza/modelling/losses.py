@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from gyoza.modelling.axes import as_integers
+
 __all__ = ["SupervisedFactorLoss"]
 
 LARGEST_CORRELATION = 0.9999
@@ -38,6 +40,7 @@ class SupervisedFactorLoss(keras.losses.Loss):
 
     Raises:
         ValueError: There is no factor, or one of them has less than 1 entry.
+        TypeError: A number of entries is no integer.
 
     References:
         Esser, P., Rombach, R. & Ommer, B. (2020) "A disentangling invertible interpretation network for explaining
@@ -53,7 +56,7 @@ class SupervisedFactorLoss(keras.losses.Loss):
     ) -> None:
         """Make the factor masks."""
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        sizes = [int(size) for size in dimensions_per_factor]
+        sizes = as_integers(dimensions_per_factor, "dimensions_per_factor")
         if not sizes or min(sizes) < 1:
             raise ValueError(
                 "dimensions_per_factor must hold the size of each factor, at least 1. "
@@ -88,7 +91,8 @@ class SupervisedFactorLoss(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         """Return what the constructor takes, ready for JSON."""
-        return {**super().get_config(), "dimensions_per_factor": list(self._dimensions_per_factor_)}
+        sizes = list(self._dimensions_per_factor_)
+        return {**super().get_config(), "dimensions_per_factor": sizes, "dtype": self.dtype}
 
     def _check_shape(self, argument: str, tensor: Any, size: int) -> None:
         if len(tensor.shape) != 2 or tensor.shape[1] not in (None, size):

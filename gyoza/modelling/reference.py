@@ -16,7 +16,7 @@ LARGEST_JACOBIAN = 1024
 
 
 class LayeredFlow:
-    """A flow that calls the layers of a model one by one, with the interface of ``gyoza.inference.CompiledFlow``.
+    """A flow that calls a model, and so its layers one by one, with the interface of ``gyoza.inference.CompiledFlow``.
 
     Args:
         model: A built ``FlowModel``.
@@ -29,23 +29,17 @@ class LayeredFlow:
         """Keep the model; take the shapes and the dtype from its plan."""
         plan = model.lower()
         self.latent_shape, self.code_shape, self.dtype = plan.latent_shape, plan.code_shape, plan.dtype
-        self._layers = list(model._flow_layers_)
+        self._model, self._layers = model, list(model._flow_layers_)
 
     def encode(self, latents: ArrayLike) -> tuple[Floats, Floats]:
         """Map latents [n, *latent_shape] to codes [n, *code_shape] and logdet [n]."""
-        x = np.asarray(latents, self.dtype)
-        logdet = np.zeros(len(x), self.dtype)
-        for layer in self._layers:
-            x, term = layer(x)
-            logdet += ops.convert_to_numpy(term)
-        return np.asarray(ops.convert_to_numpy(x), self.dtype), logdet
+        codes, logdet = self._model(np.asarray(latents, self.dtype))
+        return np.asarray(ops.convert_to_numpy(codes), self.dtype), np.asarray(ops.convert_to_numpy(logdet), self.dtype)
 
     def invert(self, codes: ArrayLike) -> Floats:
         """Map codes [n, *code_shape] to latents [n, *latent_shape]."""
-        x = np.asarray(codes, self.dtype)
-        for layer in reversed(self._layers):
-            x = layer.invert(x)
-        return np.asarray(ops.convert_to_numpy(x), self.dtype)
+        latents = self._model.invert(np.asarray(codes, self.dtype))
+        return np.asarray(ops.convert_to_numpy(latents), self.dtype)
 
     def autodiff_logdet(self, latents: ArrayLike) -> Floats:
         """Compute log|det J| from derivatives instead of the layers' formulas.
@@ -66,10 +60,8 @@ class LayeredFlow:
         return np.asarray(np.linalg.slogdet(matrices.astype(np.float64))[1], self.dtype)
 
     def _encode_rows(self, rows: Any) -> Any:
-        x = ops.reshape(rows, (-1, *self.latent_shape))
-        for layer in self._layers:
-            x, _ = layer(x)
-        return ops.reshape(x, (-1, prod(self.code_shape)))
+        codes, _ = self._model(ops.reshape(rows, (-1, *self.latent_shape)))
+        return ops.reshape(codes, (-1, prod(self.code_shape)))
 
     def _layerwise_logdet(self, x: Any) -> Floats:
         logdet = np.zeros(len(x), self.dtype)

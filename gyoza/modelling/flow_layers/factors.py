@@ -1,10 +1,9 @@
 """Names and sizes of factors."""
 
-import re
 from collections.abc import Mapping, Sequence
 
-FACTOR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-RESERVED_NAMES = frozenset({"latents", "codes", "logdet", "log_likelihood"})
+from gyoza.factors import FACTOR_NAME, RESERVED_NAMES
+from gyoza.modelling.axes import as_integers
 
 
 def checked_factors(factors: Mapping[str, int] | Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
@@ -12,17 +11,20 @@ def checked_factors(factors: Mapping[str, int] | Sequence[tuple[str, int]]) -> t
 
     Raises:
         ValueError: There are none, a name is not allowed or there twice, or a size is below 1.
+        TypeError: A size is no integer.
     """
-    pairs = tuple((name, size) for name, size in (factors.items() if isinstance(factors, Mapping) else factors))
+    pairs = [(name, size) for name, size in (factors.items() if isinstance(factors, Mapping) else factors)]
     names = [name for name, _ in pairs]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"factors must hold at least one factor, and each name once. Received: factors={names}")
-    for name, size in pairs:
+    for name in names:
         if not FACTOR_NAME.fullmatch(name) or name in RESERVED_NAMES:
             raise ValueError(
                 f"A factor's name must match {FACTOR_NAME.pattern} and be none of {sorted(RESERVED_NAMES)}. "
                 f"Received: name={name!r}"
             )
+    sizes = as_integers((size for _, size in pairs), "factors")
+    for name, size in zip(names, sizes, strict=True):
         if size < 1:
             raise ValueError(f"A factor's size must be at least 1. Received: {name}={size}")
-    return pairs
+    return tuple(zip(names, sizes, strict=True))

@@ -82,6 +82,8 @@ def lower_network(
 
 def chain(network: Any, dtype: str) -> list[Any] | None:
     """Return the layers of a network in which each feeds only the next; None where it is no such network."""
+    if "call" in vars(network):
+        return None
     if type(network) is keras.Sequential:
         parts = [chain(layer, dtype) for layer in network.layers]
         whole = network.inputs[0].dtype == dtype and all(part is not None for part in parts)
@@ -99,10 +101,16 @@ def functional_chain(network: Any, dtype: str) -> list[Any] | None:
     end, links = network.inputs[0], [chain(layer, dtype) for layer in layers]
     for layer, link in zip(layers, links, strict=True):
         # A layer that is used more than once, or a model in the model, has more than one input or another one.
-        if link != [layer] or len(layer._inbound_nodes) != 1 or layer.input is not end:
+        if link != [layer] or len(layer._inbound_nodes) != 1 or layer.input is not end or told(layer):
             return None
         end = layer.output
     return layers if end is network.outputs[0] and network.inputs[0].dtype == dtype else None
+
+
+def told(layer: Any) -> bool:
+    """Whether a functional network calls a layer with more than its input, such as ``training=True``."""
+    arguments = layer._inbound_nodes[0].arguments
+    return len(arguments.args) != 1 or any(value not in (None, False) for value in arguments.kwargs.values())
 
 
 def fold(layers: Sequence[Any]) -> list[Dense]:

@@ -14,7 +14,9 @@ from gyoza.inference.plan import Plan, Step
 from gyoza.modelling.axes import as_floats, zeros_per_row
 from gyoza.modelling.flow_layers.base import accepts_training
 from gyoza.modelling.flow_layers.factors import checked_factors
-from gyoza.modelling.flow_layers.lowering import opaque
+from gyoza.modelling.flow_layers.lowering import inherits, opaque
+
+PLAN_DTYPES = ("float32", "float64")
 
 
 @keras.saving.register_keras_serializable(package="gyoza")
@@ -41,9 +43,11 @@ class FlowModel(keras.Model):
 
     def __init__(self, flow_layers: Sequence[Any] = (), **kwargs: Any) -> None:
         """Keep the layers."""
-        if flow_layers and kwargs.get("dtype") is None:
+        takes_first_dtype = kwargs.get("dtype") is None
+        if flow_layers and takes_first_dtype:
             kwargs = {**kwargs, "dtype": flow_layers[0].dtype_policy}
         super().__init__(**kwargs)
+        self._takes_first_dtype_ = takes_first_dtype
         self._flow_layers_ = list(flow_layers)
         self._layer_shapes_: list[tuple[int | None, ...]] = []
 
@@ -58,6 +62,8 @@ class FlowModel(keras.Model):
         """
         if self.built:
             raise ValueError(f"Layers must be added before the model is built. Received: flow_layer={flow_layer}")
+        if not self._flow_layers_ and self._takes_first_dtype_:
+            self.dtype_policy = flow_layer.dtype_policy
         self._flow_layers_.append(flow_layer)
 
     def build(self, input_shape: Any) -> None:
@@ -67,8 +73,10 @@ class FlowModel(keras.Model):
             input_shape: The input's shape, with the batch axis.
 
         Raises:
-            ValueError: The input, or a layer's output, does not fit the next layer.
+            ValueError: The input, or a layer's output, does not fit the next layer, or a layer or the network of a
+                coupling occurs twice, which Keras could save but not load.
         """
+        check_distinct(self._flow_layers_)
         x = keras.KerasTensor((None, *input_shape[1:]), dtype=self.compute_dtype)
         shapes = [tuple(x.shape)]
         for layer in self._flow_layers_:
@@ -129,18 +137,21 @@ class FlowModel(keras.Model):
             The plan.
 
         Raises:
-            ValueError: The model is not built, or was built for inputs of which a size was not known.
+            ValueError: The model is not built, was built for inputs of which a size was not known, or computes in half
+                precision.
         """
         if not self._layer_shapes_ or any(None in shape for shape in self._layer_shapes_):
             raise ValueError(
                 f"{self.name} must be built for inputs of known size before it can be lowered; call it on a batch of "
                 f"latents, or build([None, …]). Received: shapes={list(self._layer_shapes_)}"
             )
+        if self.compute_dtype not in PLAN_DTYPES:
+            raise ValueError(
+                f"A plan computes in one of {PLAN_DTYPES}; make {self.name} anew with such a dtype and set its weights. "
+                f"Received: compute_dtype={self.compute_dtype}"
+            )
         shapes = [tuple(size for size in shape if size is not None) for shape in self._layer_shapes_]
-        ends = pairwise(shapes)
-        steps = [self._lower_layer(layer, *end) for layer, end in zip(self._flow_layers_, ends, strict=True)]
-        dtype = np.dtype("float64" if self.compute_dtype == "float64" else "float32")
-        return Plan(tuple(step for part in steps for step in part), shapes[0], shapes[-1], dtype)
+        return Plan(self._lower_layers(shapes), shapes[0], shapes[-1], np.dtype(self.compute_dtype))
 
     def get_config(self) -> dict[str, Any]:
         """Return what the constructor takes, ready for JSON."""
@@ -155,12 +166,19 @@ class FlowModel(keras.Model):
         layers = [keras.saving.deserialize_keras_object(part, custom_objects) for part in parts]
         return cls(**{**config, "flow_layers": layers})
 
+    def _lower_layers(self, shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
+        if not any(inherits(self, owner, ("call", "invert")) for owner in (FlowModel, DisentanglingFlowModel)):
+            # A subclass that does more than to run the layers is known only as a whole.
+            return (opaque(self, shapes[0], shapes[-1]),)
+        ends = zip(self._flow_layers_, pairwise(shapes), strict=True)
+        return tuple(step for layer, end in ends for step in self._lower_layer(layer, *end))
+
     def _lower_layer(self, layer: Any, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> tuple[Step, ...]:
         # A layer that computes in another dtype rounds otherwise than the plan would.
-        if hasattr(layer, "lower") and layer.compute_dtype == self.compute_dtype:
-            steps: tuple[Step, ...] = layer.lower(input_shape)
-            return steps
-        return (opaque(layer, input_shape, output_shape),)
+        if not hasattr(layer, "lower") or layer.compute_dtype != self.compute_dtype:
+            return (opaque(layer, input_shape, output_shape),)
+        steps: tuple[Step, ...] = layer.lower().steps if isinstance(layer, FlowModel) else layer.lower(input_shape)
+        return steps
 
 
 @keras.saving.register_keras_serializable(package="gyoza")
@@ -303,3 +321,21 @@ class DisentanglingFlowModel(FlowModel):
         if not self._factors_:
             raise ValueError(f"{self.name} must be made with factors={{name: size}} for this. Received: factors=None")
         return dict(self._factors_)
+
+
+def check_distinct(layers: Sequence[Any]) -> None:
+    """Refuse flow layers of which two are the same object, or have the same network.
+
+    Raises:
+        ValueError: Two of them are, or have.
+    """
+    owners: dict[int, str] = {}
+    for layer in layers:
+        network = getattr(layer, "_compute_coupling_parameters_", None)
+        for part in [layer] if network is None else [layer, network]:
+            if id(part) in owners:
+                raise ValueError(
+                    "Each flow layer, and the network of each coupling, must be an object of its own, or the flow could "
+                    f"be saved but not loaded. Received: {part.name} in {owners[id(part)]} and in {layer.name}"
+                )
+            owners[id(part)] = layer.name

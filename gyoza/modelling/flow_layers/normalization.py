@@ -1,5 +1,6 @@
 """Activation normalization: a location and a scale for each entry along the axes."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,11 +9,13 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.plan import Affine, Step
-from gyoza.modelling.axes import broadcast_shape, spread
+from gyoza.modelling.axes import broadcast_shape, concrete, spread
 from gyoza.modelling.flow_layers.base import FlowLayer
 from gyoza.modelling.flow_layers.lowering import inherits
 
 SMALLEST_SCALE = 1e-6
+MOST_NAMED = 10
+"""How many constant entries a warning lists."""
 
 
 @keras.saving.register_keras_serializable(package="gyoza")
@@ -23,7 +26,8 @@ class ActivationNormalization(FlowLayer):
     of an input [batch, width, height, channels], each pixel has its own, the same for all its channels.
 
     Both are initialised from the first batch that is seen with ``training=True``, such that its outputs have mean 0 and
-    variance 1 (a constant entry gets the smallest scale, 1e-6; values that are not finite leave l = 0, s = 1). The flag
+    variance 1 (a constant entry gets the smallest scale, 1e-6, of which ``lower`` warns, and so does an initialisation
+    that is not traced; values that are not finite leave l = 0, s = 1). The flag
     ``_initialized_`` is saved with the layer, so this happens once in its life; weights that were saved without the flag
     count as initialised, and a layer that is not trainable is never initialised.
 
@@ -65,9 +69,14 @@ class ActivationNormalization(FlowLayer):
     def __init__(self, shape: Sequence[int], axes: Sequence[int], **kwargs: Any) -> None:
         """Make the variables: location 0, scale 1, not initialised from data."""
         super().__init__(shape, axes, **kwargs)
-        self._location_ = self.add_weight(shape=self._shape_, initializer="zeros", name="location")
+        # Not cast for the layer: what half precision computes with must never be written back to the variables.
+        self._location_ = self.add_weight(shape=self._shape_, initializer="zeros", autocast=False, name="location")
         self._scale_ = self.add_weight(
-            shape=self._shape_, initializer="ones", constraint=self._PositiveConstraint_(), name="scale"
+            shape=self._shape_,
+            initializer="ones",
+            constraint=self._PositiveConstraint_(),
+            autocast=False,
+            name="scale",
         )
         self._initialized_ = self.add_weight(
             shape=(), dtype="bool", initializer="zeros", trainable=False, name="initialized"
@@ -105,9 +114,9 @@ class ActivationNormalization(FlowLayer):
             log|det J| [batch].
         """
         x = self._prepare(x)
-        shared = ops.ones_like(x[tuple(0 if axis in self._axes_ else slice(None) for axis in range(len(x.shape)))])
-        count = ops.sum(shared, axis=tuple(range(1, len(shared.shape))))
-        return -count * ops.sum(ops.log(ops.abs(ops.cast(self._scale_, self.compute_dtype))))
+        shared = x[tuple(0 if axis in self._axes_ else slice(None) for axis in range(len(x.shape)))]
+        count = ops.sum(ops.ones_like(shared, dtype=self.variable_dtype), axis=tuple(range(1, len(shared.shape))))
+        return ops.cast(-count * ops.sum(ops.log(ops.abs(self._scale_))), self.compute_dtype)
 
     def lower(self, input_shape: Sequence[int]) -> tuple[Step, ...]:
         """Lower to one ``Affine``; see ``FlowLayer.lower``."""
@@ -115,6 +124,7 @@ class ActivationNormalization(FlowLayer):
         if not inherits(self, ActivationNormalization, methods):
             return super().lower(input_shape)
         variables = [ops.convert_to_numpy(variable).astype(np.float64) for variable in (self._location_, self._scale_)]
+        self._name_constants(variables[1])
         location, scale = (spread(values, self._axes_, self._shape_, input_shape) for values in variables)
         return (Affine(1 / scale, location),)
 
@@ -142,9 +152,25 @@ class ActivationNormalization(FlowLayer):
 
     def _initialize(self, x: Any) -> None:
         location, scale = self._moments(x)
+        values = concrete(scale)
+        if values is not None and not ops.convert_to_numpy(self._initialized_):
+            self._name_constants(values)
         self._location_.assign(ops.where(self._initialized_, self._location_, location))
         self._scale_.assign(ops.where(self._initialized_, self._scale_, scale))
         self._initialized_.assign(True)
+
+    def _name_constants(self, scale: np.ndarray[Any, Any]) -> None:
+        """Warn of entries whose ``scale`` is the smallest: whatever noise they ever show is multiplied by 1/1e-6."""
+        # Of the scale as it is stored: the smallest one, rounded to the variable's dtype.
+        places = np.argwhere(scale <= SMALLEST_SCALE * (1 + 1e-2)).tolist()
+        if places:
+            warnings.warn(
+                f"{self.name} divides entries that were constant in its first training batch by {SMALLEST_SCALE}, which "
+                "blows up whatever differs from that constant; leave them out of the latents. Received: "
+                f"{len(places)} constant entries, at {places[:MOST_NAMED]}{' …' if len(places) > MOST_NAMED else ''}",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _moments(self, x: Any) -> tuple[Any, Any]:
         """Return the mean and the standard deviation of ``x`` over all axes but the layer's, floored and finite."""

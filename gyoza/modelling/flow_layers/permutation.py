@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.plan import Gather, Step
-from gyoza.modelling.axes import check_shape_and_axes, join_axes, joined_indices, split_axes
+from gyoza.modelling.axes import as_integers, check_shape_and_axes, join_axes, joined_indices, split_axes
 from gyoza.modelling.flow_layers.base import VolumePreserving, draw_seed
 from gyoza.modelling.flow_layers.lowering import inherits
 
@@ -34,6 +34,7 @@ class Permutation(VolumePreserving):
 
     Raises:
         ValueError: ``permutation`` does not hold each of 0 … D−1 once, or as for ``FlowLayer``.
+        TypeError: It holds something else than integers.
 
     References:
         Kingma, D. P. & Dhariwal, P. (2018) "Glow: Generative flow with invertible 1x1 convolutions" arXiv:1807.03039
@@ -42,7 +43,7 @@ class Permutation(VolumePreserving):
     def __init__(self, shape: Sequence[int], axes: Sequence[int], permutation: Sequence[int], **kwargs: Any) -> None:
         """Store the permutation and its inverse as variables that are not trained."""
         super().__init__(shape, axes, **kwargs)
-        forward = np.asarray(permutation).astype("int32")
+        forward = np.asarray(as_integers(permutation, "permutation"), "int32")
         if not np.array_equal(np.sort(forward), np.arange(prod(self._shape_))):
             raise ValueError(
                 f"permutation must hold each of 0 … {prod(self._shape_) - 1} once. Received: permutation={permutation}"

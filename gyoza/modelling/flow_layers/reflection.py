@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 from keras import ops
 
 from gyoza.inference.plan import Rotation, Step
-from gyoza.modelling.axes import join_axes, joined_indices, split_axes
+from gyoza.modelling.axes import as_integers, join_axes, joined_indices, split_axes
 from gyoza.modelling.flow_layers.base import VolumePreserving, draw_seed
 from gyoza.modelling.flow_layers.lowering import inherits
 
@@ -36,7 +36,8 @@ class Reflection(VolumePreserving):
         _reflection_normals_: The normals, [reflection_count, D], D being the product of ``shape``; of unit length at
             first.
         _inverse_mode_: False. True makes ``call`` and ``_reflect_`` apply the reflections in reverse order; ``invert``
-            always undoes ``call``.
+            always undoes ``call``. A subclass that overrides ``_reflect_`` reads it there: ``invert`` calls the method on
+            a view of the layer where it is the other way round, and never sets it on the layer.
 
     Input shape:
         [batch, …] with ``shape`` along ``axes``.
@@ -46,6 +47,7 @@ class Reflection(VolumePreserving):
 
     Raises:
         ValueError: ``reflection_count`` is below 1, or as for ``FlowLayer``.
+        TypeError: It is no integer.
 
     References:
         Meng, C., Song, Y., Song, J. & Ermon, S. (2020) "Gaussianization flows" arXiv:2003.01941
@@ -64,13 +66,17 @@ class Reflection(VolumePreserving):
     ) -> None:
         """Draw the normals."""
         super().__init__(shape, axes, **kwargs)
-        if reflection_count < 1:
+        (self._reflection_count_,) = as_integers([reflection_count], "reflection_count")
+        if self._reflection_count_ < 1:
             raise ValueError(f"reflection_count must be at least 1. Received: reflection_count={reflection_count}")
-        self._reflection_count_ = int(reflection_count)
         self._seed_ = draw_seed() if seed is None else seed
         self._inverse_mode_ = False
+        # Not cast for the layer: normals in half precision would be other normals in call than in a plan.
         self._reflection_normals_ = self.add_weight(
-            shape=(self._reflection_count_, prod(self._shape_)), initializer=self._draw, name="reflection_normals"
+            shape=(self._reflection_count_, prod(self._shape_)),
+            initializer=self._draw,
+            autocast=False,
+            name="reflection_normals",
         )
 
     def call(self, inputs: Any) -> tuple[Any, Any]:
@@ -89,7 +95,7 @@ class Reflection(VolumePreserving):
     def invert(self, outputs: Any) -> Any:
         """Undo ``call``: map its outputs [batch, …] back to its inputs [batch, …]."""
         rows = join_axes(self._prepare(outputs), self._axes_, self._shape_)
-        return split_axes(self._rotate(rows, reverse=not self._inverse_mode_), self._axes_, self._shape_)
+        return split_axes(self._turned_round()._reflect_(rows), self._axes_, self._shape_)
 
     def _reflect_(self, x: Any) -> Any:
         """Apply all reflections, in reverse order where ``_inverse_mode_`` is set.
@@ -104,7 +110,7 @@ class Reflection(VolumePreserving):
 
     def lower(self, input_shape: Sequence[int]) -> tuple[Step, ...]:
         """Lower to one ``Rotation`` where the matrix is not too large, else as ``FlowLayer.lower``."""
-        methods = ["call", "invert", "_reflect_", "_rotate", "compute_jacobian_determinant"]
+        methods = ["call", "invert", "compute_jacobian_determinant", "_reflect_", "_rotate", "_turned_round"]
         if not inherits(self, Reflection, methods) or prod(input_shape) > LARGEST_MATRIX:
             return super().lower(input_shape)
         block = householder_product(ops.convert_to_numpy(self._reflection_normals_).astype(np.float64))
@@ -117,12 +123,23 @@ class Reflection(VolumePreserving):
         """Return what the constructor takes, ready for JSON."""
         return {**super().get_config(), "reflection_count": self._reflection_count_, "seed": self._seed_}
 
+    def _turned_round(self) -> Self:
+        """Return a view of the layer, with the same variables, whose ``_inverse_mode_`` is the other way round.
+
+        Threads share the layer, so the direction of one call must never be written on it.
+        """
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__, _inverse_mode_=not self._inverse_mode_)
+        return view
+
     def _draw(self, shape: Sequence[int], dtype: Any = None) -> Any:
         normals = np.random.default_rng(self._seed_).standard_normal(tuple(shape))
         return ops.convert_to_tensor(normals / np.linalg.norm(normals, axis=1, keepdims=True), dtype=dtype)
 
     def _rotate(self, x: Any, reverse: bool) -> Any:
-        normals = ops.convert_to_tensor(self._reflection_normals_)
+        # No backend solves triangular systems in half precision, nor would the product stay orthogonal.
+        precise = keras.backend.result_type(self._reflection_normals_.dtype, "float32")
+        normals = ops.cast(self._reflection_normals_, precise)
         unit = normals / ops.sqrt(ops.sum(normals * normals, axis=1, keepdims=True))
         identity = ops.eye(normals.shape[0], dtype=normals.dtype)
         gram = ops.triu(ops.matmul(unit, ops.transpose(unit)), 1) + 0.5 * identity

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 from scipy.stats import multivariate_normal
 
+from gyoza.inference import compile_flow
 from gyoza.inference.plan import Opaque
 from gyoza.modelling.flow_layers import (
     ActivationNormalization,
@@ -22,6 +23,7 @@ from gyoza.modelling.flow_layers import (
 )
 from gyoza.modelling.losses import SupervisedFactorLoss
 from gyoza.modelling.masks import HeavisideMask
+from gyoza.modelling.reference import LayeredFlow
 from tests.modelling.layers import dense, flow, randomize
 
 SIZES = {"residual": 2, "shape": 1, "color": 1}
@@ -109,6 +111,66 @@ def test_the_dtype_is_the_first_layers() -> None:
     assert FlowModel([layer]).compute_dtype == "float64"
     assert FlowModel([layer], dtype="float32").compute_dtype == "float32"
     assert FlowModel().compute_dtype == keras.config.floatx()
+    added, told = FlowModel(), FlowModel(dtype="float32")
+    for model in (added, told):
+        model.add(layer)
+    assert (added.compute_dtype, told.compute_dtype) == ("float64", "float32")
+
+
+class Doubling(FlowModel):
+    """A reader's flow that does more than to run its layers."""
+
+    def call(self, inputs: Any, training: bool | None = None) -> tuple[Any, Any]:
+        """Double the latents first."""
+        codes, logdet = super().call(2 * ops.convert_to_tensor(inputs), training=training)
+        return codes, logdet + float(np.log(2)) * inputs.shape[1]
+
+    def invert(self, outputs: Any) -> Any:
+        """Halve what the layers give back."""
+        return super().invert(outputs) / 2
+
+
+def test_a_subclass_with_its_own_call_is_compiled_as_it_is() -> None:
+    """A plan runs what the model does, not only its layers; the reference does so too."""
+    model = Doubling([Reflection([3], [1], reflection_count=2, seed=0, dtype="float64")])
+    model.build((None, 3))
+    compiled, reference = compile_flow(model), LayeredFlow(model)
+    x = np.random.default_rng(0).standard_normal((2, 3))
+    codes, logdet = (ops.convert_to_numpy(part) for part in model(x))
+    for found in (compiled, reference):
+        np.testing.assert_allclose(found.encode(x)[0], codes, atol=1e-12)
+        np.testing.assert_allclose(found.encode(x)[1], logdet, atol=1e-12)
+        np.testing.assert_allclose(found.invert(codes), x, atol=1e-12)
+    np.testing.assert_allclose(reference.autodiff_logdet(x), logdet, atol=1e-9)
+
+
+def test_a_flow_may_be_a_layer_of_a_flow() -> None:
+    """A nested flow lowers to its own steps, between those of its neighbours."""
+    inner = FlowModel([affine(4, "float64"), Reflection([4], [1], reflection_count=1, seed=1, dtype="float64")])
+    model = FlowModel([HeavisidePermutation([4], [1], dtype="float64"), inner])
+    model.build((None, 4))
+    x = np.random.default_rng(0).standard_normal((2, 4))
+    compiled = compile_flow(model)
+    assert len(compiled.plan.steps) == 3
+    np.testing.assert_allclose(compiled.encode(x)[0], model(x)[0], atol=1e-12)
+    np.testing.assert_allclose(compiled.invert(compiled.encode(x)[0]), x, atol=1e-12)
+
+
+def test_what_could_be_saved_but_not_loaded_is_refused() -> None:
+    """Two couplings with one network, or one layer twice, are refused when the flow is built, by name."""
+    first, second = affine(4), affine(4)
+    second._compute_coupling_parameters_ = first._compute_coupling_parameters_
+    for layers in ([first, second], [first, first]):
+        with pytest.raises(ValueError, match=rf"an object of its own, .* Received: .* in {first.name} and in"):
+            FlowModel(layers).build((None, 4))
+
+
+def test_half_precision_has_no_plan() -> None:
+    """A flow that computes in half precision trains and runs, but is refused where a plan is asked for."""
+    model = FlowModel([ActivationNormalization([2], [1], dtype="mixed_float16")])
+    model.build((None, 2))
+    with pytest.raises(ValueError, match=r"A plan computes in one of .* Received: compute_dtype=float16"):
+        model.lower()
 
 
 def test_layers_of_another_dtype_are_called_as_they_are() -> None:

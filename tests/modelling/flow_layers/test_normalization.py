@@ -72,12 +72,15 @@ def test_initialisation_sweeps_over_the_other_axes() -> None:
 
 
 def test_constant_and_broken_entries_are_survived() -> None:
-    """A constant entry gets the smallest scale, one with a NaN stays as it is."""
+    """A constant entry gets the smallest scale and is named, one with a NaN stays as it is."""
     layer = actnorm()
     x = X.copy()
     x[:, 0] = 7
     x[3, 1] = np.nan
-    layer(x, training=True)
+    with pytest.warns(UserWarning, match=r"were constant in its first training batch .* at \[\[0\]\]"):
+        layer(x, training=True)
+    with pytest.warns(UserWarning, match="1 constant entries"):
+        layer.lower((3,))
     location, scale, _ = layer.get_weights()
     assert (location[0], scale[0]) == (7, 1e-6)
     assert (location[1], scale[1]) == (0, 1)
@@ -128,3 +131,12 @@ def test_an_overshooting_step_is_mirrored_by_the_optimizer() -> None:
     layer._scale_.assign([0.1, 0.1, 0.1])
     keras.optimizers.SGD(1.0).apply([np.full(3, 0.3)], [layer._scale_])
     np.testing.assert_allclose(layer.get_weights()[1], [0.2, 0.2, 0.2], rtol=1e-12)
+
+
+def test_mixed_precision_never_rounds_the_variables() -> None:
+    """Under mixed precision, training leaves an initialised layer's variables as they are, to the last digit."""
+    layer = ActivationNormalization([3], [1], dtype="mixed_float16")
+    layer(X, training=True)
+    layer._scale_.assign([1.0003, 1.0003, 1.0003])
+    layer(X, training=True)
+    np.testing.assert_array_equal(layer.get_weights()[1], np.full(3, 1.0003, np.float32))

@@ -1,5 +1,7 @@
 """Reflections against the Householder transform."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -98,3 +100,27 @@ def test_there_is_at_least_one_reflection() -> None:
     """A count below 1 is refused."""
     with pytest.raises(ValueError, match=r"at least 1. Received: reflection_count=0"):
         Reflection([3], [1], reflection_count=0)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+def test_half_precision_reflects_and_returns(policy: str) -> None:
+    """In half precision the layer reflects and undoes it, to that precision."""
+    layer, x = Reflection([4], [1], reflection_count=3, seed=0, dtype=policy), np.eye(4)
+    y, _ = layer(x)
+    np.testing.assert_allclose(ops.convert_to_numpy(ops.cast(layer.invert(y), "float32")), x, atol=0.05)
+
+
+class Stretching(Reflection):
+    """A reader's reflection: forward it doubles, with ``_inverse_mode_`` it halves, as the hook is documented."""
+
+    def _reflect_(self, x: Any) -> Any:
+        """Stretch what is reflected."""
+        return super()._reflect_(x) * (0.5 if self._inverse_mode_ else 2.0)
+
+
+def test_invert_goes_through_the_hook_of_a_subclass() -> None:
+    """A subclass that honours the direction in ``_reflect_`` alone is inverted by it, and nothing is set on the layer."""
+    layer, x = Stretching([4], [1], reflection_count=2, seed=0, dtype="float64"), np.eye(4)
+    y, _ = layer(x)
+    np.testing.assert_allclose(layer.invert(y), x, atol=1e-12)
+    assert layer._inverse_mode_ is False
