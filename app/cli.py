@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 import gyoza
+from app.errors import NotFound, TryLater, sendable
 from app.logs import configure_logging
 from app.main import LOADING, create_app
 from app.repository import Entry, Repository
@@ -70,10 +72,11 @@ def serve(**given: Any) -> None:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         wrong = "\n".join(f"GYOZA_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
-        fail(wrong, code=2)
+        fail(f"{wrong}\ngyoza serve --help tells what each may be.", code=2)
     configure_logging(settings)
     listener = listen(settings)
-    app = create_app(settings, on_loaded=partial(announce, url_of(settings.host, listener)))
+    app = create_app(settings, on_loaded=partial(announce, url_of(settings.host, listener), settings.strict_readiness))
+    typer.echo(f"gyoza {gyoza.__version__} loads the models in {shown_folder(settings.models_dir)} …")
     run(app, settings, listener)
 
 
@@ -121,21 +124,58 @@ def url_of(host: str, listener: socket.socket) -> str:
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def announce(url: str, repository: Repository, seconds: float) -> None:
-    """Print what was loaded, and where to look."""
+def announce(url: str, strict: bool, repository: Repository, seconds: float) -> None:
+    """Print where it serves, what was loaded, what keeps it from being ready, and where to look."""
     ready = sum(entry.model is not None for entry in repository.entries)
-    typer.echo(f"gyoza {gyoza.__version__}: {ready} of {len(repository.entries)} versions READY in {seconds:.1f} s")
+    typer.echo(
+        f"Serving on {url} (Ctrl+C ends it): {ready} of {len(repository.entries)} versions READY in {seconds:.1f} s"
+    )
     for entry in repository.entries:
-        typer.echo(f"  {told(entry)}")
-    typer.echo(f"Documentation:  {url}/docs\nTry:            curl {url}/models")
+        typer.echo(told(entry))
+    if not repository.is_ready(strict=strict):
+        typer.echo(alarming(why_not_ready(repository)))
+    typer.echo(f"Documentation:  {url}/docs\nTry:            curl {url}{example(repository)}")
 
 
 def told(entry: Entry) -> str:
-    """Tell one version in a line."""
+    """Tell one version in a line, one that is not served so that it can't be missed."""
     title = f"{entry.name} version {entry.version}: {entry.state}"
     if entry.model is None:
-        return f"{title} ({entry.reason})"
-    return f"{title}, latents {list(entry.model.flow.latent_shape)} in {entry.model.flow.dtype}"
+        return alarming(f"! {title} ({entry.reason})")
+    return f"  {title}, latents {list(entry.model.flow.latent_shape)} in {entry.model.flow.dtype}"
+
+
+def alarming(text: str) -> str:
+    """Make a text red where it is read on a terminal."""
+    return typer.style(text, fg="red", bold=True)
+
+
+def why_not_ready(repository: Repository) -> str:
+    """Say what a server that is not ready waits for."""
+    if repository.entries:
+        others = ", or be ready without it by --no-strict-readiness" if repository.is_ready(strict=False) else ""
+        return f"NOT READY (/readyz answers 503): mend or remove what is UNAVAILABLE and start again{others}."
+    folder = shown_folder(repository.folder)
+    # Unlike Path.is_dir, this raises nothing where a folder above may not be read.
+    there = f"{folder} holds no model" if os.path.isdir(repository.folder) else f"there is no folder {folder}"  # noqa: PTH112
+    return (
+        f"NOT READY (/readyz answers 503): {there}. Put <name>/<version>/flow.keras or <name>.keras into it, or choose "
+        "another folder with --models-dir, and start again."
+    )
+
+
+def shown_folder(folder: Path) -> str:
+    """Return a folder's whole path, since a relative one is found from elsewhere than one thinks."""
+    return sendable(str(folder.absolute()))
+
+
+def example(repository: Repository) -> str:
+    """Return a path that answers: the factors of the default model, itself if it has none, or every model."""
+    try:
+        entry, model = repository.ready()
+    except (NotFound, TryLater):
+        return "/models"
+    return f"/models/{entry.name}" if model.layout is None else "/factors"
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

@@ -23,6 +23,11 @@ MOST_NAMED = 10
 """So many faults of a request are told one by one."""
 
 
+def sendable(text: str) -> str:
+    """Return a text that can be sent: lone surrogates, of lenient JSON or of odd paths, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 @dataclass(frozen=True)
 class FieldError:
     """What is wrong with one field of a request."""

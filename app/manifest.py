@@ -14,10 +14,9 @@ from safetensors.numpy import load_file
 
 from app.errors import UnloadableModel
 from app.tensors import FactorLayout
+from gyoza.factors import FACTOR_NAME, RESERVED_NAMES
 from gyoza.inference.checks import Golden
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-RESERVED = frozenset({"latents", "codes", "logdet", "log_likelihood"})
 TABLES = {"description": str, "factors": list, "outputs": dict, "files": dict}
 FACTOR_KEYS = frozenset({"name", "size", "description", "range"})
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -90,9 +89,10 @@ def factor_of(table: Any) -> tuple[str, int, str | None, tuple[float, float] | N
 
 def check_factor_name(name: Any) -> str:
     """Return a factor's name if it may be one."""
-    if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
+    if not isinstance(name, str) or not FACTOR_NAME.fullmatch(name) or name in RESERVED_NAMES:
         raise UnloadableModel(
-            f"a factor's name must match {NAME.pattern} and not be {', '.join(sorted(RESERVED))}. Received: {name!r}"
+            f"a factor's name must match {FACTOR_NAME.pattern} and not be {', '.join(sorted(RESERVED_NAMES))}. "
+            f"Received: {name!r}"
         )
     return name
 

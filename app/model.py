@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from app.errors import UnloadableModel
-from app.manifest import Manifest, check_digests, check_factor_name, digest, read_golden, read_manifest
+from app.manifest import Manifest, check_digests, digest, read_golden, read_manifest
 from app.tensors import FactorLayout
 from gyoza.inference import CompiledFlow
 from gyoza.inference.checks import Check, Golden
@@ -121,9 +121,7 @@ def choose_layout(recorded: FactorLayout | None, loaded: LoadedFlow) -> FactorLa
         UnloadableModel: A layout does not cover the code.
     """
     sizes = loaded.factors or {}
-    own = (
-        FactorLayout.of((check_factor_name(name), size, None, None) for name, size in sizes.items()) if sizes else None
-    )
+    own = FactorLayout.of((name, size, None, None) for name, size in sizes.items()) if sizes else None
     shape = loaded.flow.code_shape
     for source, layout in (("flow.toml", recorded), ("the file's own config", own)):
         if layout is not None and (layout.size,) != shape:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from app.errors import NotFound, NotReady, UnloadableModel
-from app.manifest import NAME
+from app.errors import NotFound, NotReady, UnloadableModel, sendable
 from app.model import Loader, Model, load, load_with_keras
+from gyoza.factors import FACTOR_NAME
 
 logger = logging.getLogger("gyoza.repository")
 
+MODEL_NAME = FACTOR_NAME
+"""Models are named by the rule for factors."""
 WARM_UP_ROWS = (1, 8, 64, 512)
 LOADING_RETRY_S = 2
 UNAVAILABLE_RETRY_S = 60
@@ -53,7 +55,7 @@ class Repository:
         self, folder: Path, default: str | None = None, loader: Loader = load_with_keras, max_batch_rows: int = 1024
     ) -> None:
         """Find the models; load none."""
-        self._folder = folder
+        self.folder = folder
         self._default = default
         self._loader = loader
         self._warm_up_rows = [*(rows for rows in WARM_UP_ROWS if rows < max_batch_rows), max_batch_rows]
@@ -104,7 +106,10 @@ class Repository:
             if is_version(version) and int(version) == entry.version:
                 return entry
         numbers = ", ".join(str(entry.version) for entry in entries)
-        raise NotFound(f"There is no version {version!r} of {entries[0].name}. Versions that exist: {numbers}.")
+        raise NotFound(
+            f"There is no version {version!r} of {entries[0].name}. Versions that exist: {numbers}. Name one of them, or "
+            "none for the highest that is READY."
+        )
 
     def ready(self, name: str | None = None, version: str | None = None) -> tuple[Entry, Model]:
         """Return the entry that a path means, and its model.
@@ -128,7 +133,10 @@ class Repository:
         title = f"Version {entry.version} of {entry.name}"
         if entry.state is State.LOADING:
             raise NotReady(f"{title} is still loading. Try again in a moment.", LOADING_RETRY_S)
-        raise NotReady(f"{title} is UNAVAILABLE: {entry.reason}", UNAVAILABLE_RETRY_S)
+        raise NotReady(
+            f"{title} is UNAVAILABLE: {entry.reason}. Whoever runs the server must mend its files and restart.",
+            UNAVAILABLE_RETRY_S,
+        )
 
     def load_all(self) -> None:
         """Load every version that is LOADING, one after the other; a bad one stops none of the others."""
@@ -150,21 +158,23 @@ class Repository:
             raise NotReady("There is no default model yet: some are still loading. Try again.", LOADING_RETRY_S)
         raise NotFound(
             f"There is no default model: GYOZA_DEFAULT_MODEL is not set, and {len(ready)} models are READY, not one. "
-            f"Name one as in /models/<name>/encode. {self._existing()}"
+            f"Ask below /models/<name> instead. {self._existing()}"
         )
 
     def _existing(self) -> str:
-        return f"Models that exist: {', '.join(self.names) or 'none'}."
+        if not self.names:
+            return "Models that exist: none. Put one into the folder of GYOZA_MODELS_DIR and restart the server."
+        return f"Models that exist: {', '.join(self.names)}. Name one of them."
 
     def _load(self, entry: Entry) -> Entry:
         try:
             model = load(entry.path, self._loader, self._warm_up_rows)
         except UnloadableModel as error:
             logger.warning("%s version %d is UNAVAILABLE: %s", entry.name, entry.version, error)
-            return replace(entry, state=State.UNAVAILABLE, reason=str(error))
+            return replace(entry, state=State.UNAVAILABLE, reason=sendable(str(error)))
         except Exception as error:
             logger.exception("%s version %d is UNAVAILABLE", entry.name, entry.version)
-            return replace(entry, state=State.UNAVAILABLE, reason=f"{type(error).__name__}: {error}")
+            return replace(entry, state=State.UNAVAILABLE, reason=sendable(f"{type(error).__name__}: {error}"))
         logger.info("%s version %d is READY", entry.name, entry.version)
         return replace(entry, state=State.READY, model=model)
 
@@ -174,15 +184,15 @@ def find_entries(folder: Path) -> dict[tuple[str, int], Entry]:
     entries: dict[tuple[str, int], Entry] = {}
     for entry in found_in(folder):
         key = (entry.name, entry.version)
-        reason = refusal(entry, folder, twice=key in entries)
+        reason = entry.reason or refusal(entry, folder, twice=key in entries)
         entries[key] = entry if reason is None else replace(entry, state=State.UNAVAILABLE, reason=reason)
     return dict(sorted(entries.items()))
 
 
 def refusal(entry: Entry, folder: Path, *, twice: bool) -> str | None:
     """Say why a version may not even be loaded, or None."""
-    if not NAME.fullmatch(entry.name):
-        return f"a model's name must match {NAME.pattern}; rename {entry.name}"
+    if not MODEL_NAME.fullmatch(entry.name):
+        return f"a model's name must match {MODEL_NAME.pattern}; rename {entry.name}"
     if (folder / entry.name).is_dir() and (folder / f"{entry.name}.keras").is_file():
         return f"both a folder {entry.name} and a loose file {entry.name}.keras are there; rename or remove one"
     if twice:
@@ -191,30 +201,43 @@ def refusal(entry: Entry, folder: Path, *, twice: bool) -> str | None:
 
 
 def found_in(folder: Path) -> Iterator[Entry]:
-    """Yield an entry for each version folder and each loose file, clashing or not."""
-    for path in children(folder):
-        name = printable(path)
-        if path.is_file() and path.suffix == ".keras":
-            yield Entry(name.removesuffix(".keras"), 1, path)
-        elif path.is_dir() and not name.startswith((".", "_")):
-            yield from (Entry(name, int(child.name), child) for child in version_folders(path))
+    """Yield an entry for each version folder and each loose file, clashing, readable or not."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        logger.warning("The models folder %s can't be read: %s", folder, error.strerror)
+        return
+    for path in paths:
+        try:
+            yield from list(versions_at(path))
+        except OSError as error:
+            yield from unreadable(path, error)
+
+
+def versions_at(path: Path) -> Iterator[Entry]:
+    """Yield the versions of one entry of the models folder, none if it is no model."""
+    name = printable(path)
+    if path.is_file() and path.suffix == ".keras":
+        yield Entry(name.removesuffix(".keras"), 1, path)
+    elif path.is_dir() and not name.startswith((".", "_")):
+        yield from (Entry(name, int(child.name), child) for child in version_folders(path))
 
 
 def version_folders(folder: Path) -> list[Path]:
     """Return the version folders of a model's folder."""
-    found = [child for child in children(folder) if child.is_dir() and is_version(child.name)]
+    found = sorted(child for child in folder.iterdir() if child.is_dir() and is_version(child.name))
     if not found:
         logger.warning("%s is left aside: it holds no version folder such as %s/1", folder, folder.name)
     return found
 
 
-def children(folder: Path) -> list[Path]:
-    """Return what a folder holds, in order; nothing, and a line in the log, where it can't be read."""
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        logger.warning("The folder %s can't be read: %s", printable(folder), error.strerror)
-        return []
+def unreadable(path: Path, error: OSError) -> Iterator[Entry]:
+    """Yield an entry, as version 1, for what the system does not let us look at, unless it can't be a model."""
+    logger.warning("%s can't be read: %s", path, error.strerror)
+    name = printable(path)
+    if MODEL_NAME.fullmatch(name):  # A lost+found that only root may read is no model.
+        reason = f"its folder can't be read: {error.strerror}; let the server's user read it"
+        yield Entry(name, 1, path, State.UNAVAILABLE, reason)
 
 
 def printable(path: Path) -> str:

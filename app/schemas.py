@@ -50,6 +50,8 @@ class TensorType:
 
 
 Tensor = Annotated[Floats, TensorType()]
+OptionalTensor = Annotated[Floats | None, TensorType()]
+"""A tensor that may be left out; a null is not that, and is refused like any other value that is no tensor."""
 Rows = Annotated[list[float], Field(description="One number per row.")]
 
 
@@ -68,8 +70,9 @@ class LatentsRequest(Body):
 class InvertRequest(Body):
     """Codes, or every factor by its name, once."""
 
-    codes: Tensor | None = Field(None, description="[n, *code_shape]")
-    factors: dict[str, Tensor] | None = Field(None, description="Each [n, its size].")
+    # Factories, since the documentation would show a plain default as a value to send.
+    codes: OptionalTensor = Field(default_factory=lambda: None, description="[n, *code_shape]")
+    factors: dict[str, Tensor] = Field(default_factory=dict, description="Each [n, its size].")
 
     @model_validator(mode="after")
     def one_of_two(self) -> "InvertRequest":

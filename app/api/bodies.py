@@ -30,7 +30,9 @@ def codec_of(request: Request) -> Codec:
     codec = CODECS.get(media_type)
     if codec is None:
         accepted = ", ".join(CODECS)
-        raise UnsupportedMediaType(f"The Content-Type must be one of: {accepted}. Received: {received or 'none'}.")
+        raise UnsupportedMediaType(
+            f"The Content-Type must be one of: {accepted}. Received: {received or 'none'}. Send the body as one of these."
+        )
     return codec
 
 
@@ -41,14 +43,17 @@ def body_limit(codec: Codec, settings: Settings) -> tuple[int, str]:
     return settings.max_body_bytes, "GYOZA_MAX_BODY_BYTES"
 
 
-async def read_body(request: Request, limit: int, setting: str, deadline: float) -> bytes:
-    """Read a body, and of a larger one no more than the limit.
+async def read_body(request: Request, limit: int, setting: str, deadline: float) -> list[bytes]:
+    """Read a body in the pieces that arrive, and of a larger one no more than the limit.
 
     Args:
         request: The request.
         limit: The most bytes.
         setting: The setting that holds the limit, for the refusal.
         deadline: On the clock of ``time.monotonic``.
+
+    Returns:
+        The pieces; joining large ones takes long enough to be left to whoever parses them.
 
     Raises:
         TooLarge: The body is larger than the limit, as declared or as it arrives.
@@ -69,7 +74,7 @@ async def read_body(request: Request, limit: int, setting: str, deadline: float)
         raise DeadlineExceeded(
             f"The body must arrive within the request's deadline. Received: {size} bytes by then. Send it faster."
         ) from error
-    return b"".join(chunks)
+    return chunks
 
 
 def too_large(limit: int, setting: str, received: str) -> TooLarge:

@@ -23,6 +23,7 @@ from app.errors import (
     TooLarge,
     TryLater,
     UnsupportedMediaType,
+    sendable,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -56,6 +57,7 @@ KINDS: Mapping[type[GyozaError], Kind] = MappingProxyType(
 METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The method is not allowed here")
 INTERNAL = Kind(500, "internal", "A bug in this service")
 RETRIED = frozenset({429, 503})
+CORRECT = "Correct what is named; the page /docs shows what each field takes."
 
 
 def problem(
@@ -78,22 +80,22 @@ def problem(
 
 
 def plain(text: str) -> str:
-    """Return a text that can be sent: no lone surrogates, which lenient JSON lets in, and of bounded length."""
+    """Return a text that can be sent, of bounded length."""
     half = LONGEST_TEXT // 2
     cut = text if len(text) <= LONGEST_TEXT else f"{text[:half]} … {text[-half:]}"
-    return cut.encode("utf-8", "replace").decode("utf-8")
+    return sendable(cut)
 
 
 async def on_gyoza_error(request: Request, error: Exception) -> Response:
     """Answer an error of the tree."""
     kind = KINDS[type(error)]  # type: ignore[index]
     errors = error.errors if isinstance(error, InvalidInput) else ()
-    headers = {}
+    detail, headers = f"{error}. {CORRECT}" if errors else str(error), {}
     if isinstance(error, TryLater) and kind.status in RETRIED:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, TooLarge):
         headers["Connection"] = "close"  # The rest of the body is not read.
-    return problem(request, kind, str(error), errors, headers)
+    return problem(request, kind, detail, errors, headers)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
@@ -101,7 +103,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     path, status = request.url.path, error.status_code if isinstance(error, HTTPException) else 404
     if status == METHOD_NOT_ALLOWED.status:
         allowed = ", ".join(allowed_methods(request))
-        detail = f"{path} must be asked with {allowed}. Received: {request.method}."
+        detail = f"{path} must be asked with one of: {allowed}. Received: {request.method}. Use one of these."
         return problem(request, METHOD_NOT_ALLOWED, detail, headers={"Allow": allowed})
     return problem(request, KINDS[NotFound], f"There is no path {path}. The page /docs lists those that exist.")
 

@@ -1,7 +1,7 @@
 """The flow endpoints: one table of operations, mounted below each of three prefixes."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from app.api.dependencies import services_of
 from app.api.operations import Call, Fields, Operation, beside, encode, factors, invert
 from app.api.views import factors_list
 from app.codecs import Codec
+from app.codecs.nests import shown
 from app.errors import Conflict, FieldError, InvalidInput
 from app.schemas import Body, EncodeAnswer, FactorsAnswer, InvertAnswer, InvertRequest, LatentsRequest
 from app.tensors import Form, TensorError
@@ -72,9 +73,9 @@ async def answer(operation: FlowOperation, request: Request) -> Response:
     deadline = time.monotonic() + settings.request_timeout_s
     call = call_of(request, deadline, switches(request, operation.switches))
     codec = codec_of(request)
-    content = await read_body(request, *body_limit(codec, settings), deadline)
-    parse = partial(parsed, codec, content, operation.request, call.model.flow.dtype)
-    body, form = await beside(len(content), parse)
+    pieces = await read_body(request, *body_limit(codec, settings), deadline)
+    parse = partial(parsed, codec, pieces, operation.request, call.model.flow.dtype)
+    body, form = await beside(sum(map(len, pieces)), parse)
     fields = await operation.run(call, body)
     return await written(codec, {"model": call.entry.name, "version": str(call.entry.version), **fields}, form)
 
@@ -102,7 +103,9 @@ def switches(request: Request, names: tuple[str, ...]) -> dict[str, bool]:
     return {name: SWITCH[text] for name, text in given.items()}
 
 
-def parsed(codec: Codec, content: bytes, schema: type[Body], dtype: np.dtype[np.floating[Any]]) -> tuple[Body, Form]:
+def parsed(
+    codec: Codec, pieces: Sequence[bytes], schema: type[Body], dtype: np.dtype[np.floating[Any]]
+) -> tuple[Body, Form]:
     """Decode a body and check it against its schema; also tell the form that its first tensor had.
 
     Raises:
@@ -111,7 +114,7 @@ def parsed(codec: Codec, content: bytes, schema: type[Body], dtype: np.dtype[np.
     """
     reader = codec.reader(dtype)
     try:
-        return schema.model_validate(codec.decode(content), context=reader), reader.form
+        return schema.model_validate(codec.decode(b"".join(pieces)), context=reader), reader.form
     except ValidationError as error:
         known = ", ".join(schema.model_fields)
         raise InvalidInput(*(field_error(dict(item), known) for item in error.errors(include_url=False))) from error
@@ -126,7 +129,7 @@ def field_error(item: Mapping[str, Any], known: str) -> FieldError:
     messages = {
         "extra_forbidden": f"no such field. Fields that exist: {known}",
         "missing": "missing; it must be given",
-        "dict_type": "must be an object of tensors by name",
+        "dict_type": f"must be an object of tensors by name. Received: {shown(item['input'])}",
     }
     return FieldError(field, messages.get(item["type"], str(cause or item["msg"])))
 

@@ -31,7 +31,10 @@ def why_not(repository: Repository) -> str:
     if not repository.entries:
         return "There must be a model to be ready, and none was found. Put one into GYOZA_MODELS_DIR and restart."
     waiting = (entry for entry in repository.entries if entry.state is not State.READY)
-    return f"Every model must be READY. {'; '.join(map(told, waiting))}."
+    return (
+        f"Every model must be READY. {'; '.join(map(told, waiting))}. Wait for those that are LOADING; mend or remove "
+        "those that are UNAVAILABLE and restart, or set GYOZA_STRICT_READINESS=false to be ready without them."
+    )
 
 
 def told(entry: Entry) -> str:

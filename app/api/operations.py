@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from app.engine import Engine
-from app.errors import Conflict, FieldError, InvalidInput, TooLarge
+from app.errors import Conflict, TooLarge
 from app.model import Model, Primitive
 from app.repository import Entry
 from app.schemas import InvertRequest, LatentsRequest
@@ -114,9 +114,7 @@ async def factors(call: Call, body: LatentsRequest) -> Fields:
 
 async def invert(call: Call, body: InvertRequest) -> Fields:
     """Map codes, or factors, to latents."""
-    if body.factors is not None:
-        size = sum(factor.nbytes for factor in body.factors.values())
-        return await call.invert(await beside(size, partial(call.layout.join, body.factors)), "factors")
     if body.codes is not None:
         return await call.invert(body.codes, "codes")
-    raise InvalidInput(FieldError("body", "must hold either codes or factors"))
+    size = sum(factor.nbytes for factor in body.factors.values())
+    return await call.invert(await beside(size, partial(call.layout.join, body.factors)), "factors")

@@ -47,9 +47,13 @@ def decode_leniently(body: bytes) -> object:
     try:
         return json.loads(body, object_pairs_hook=unique)
     except RecursionError as error:
-        raise MalformedBody("The body must be JSON that is nested less deeply.") from error
+        raise MalformedBody(
+            "The body must be JSON, and is nested too deeply to be read. Send it nested less deeply."
+        ) from error
     except ValueError as error:
-        raise MalformedBody(f"The body must be JSON. It can't be read: {error}.") from error
+        raise MalformedBody(
+            f"The body must be JSON. It can't be read: {error}. Send one JSON object, as the page /docs shows."
+        ) from error
 
 
 def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -146,11 +146,14 @@ def array_of_base64(value: dict[str, object], dtype: np.dtype[np.floating[Any]])
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise MalformedBody(f"A tensor's base64 must be base64 of RFC 4648. It can't be decoded: {error}.") from error
+        raise MalformedBody(
+            f"A tensor's base64 must be base64 of RFC 4648. It can't be decoded: {error}. Encode the bytes with the "
+            "letters A-Z, a-z, 0-9, + and /, padded with =."
+        ) from error
     if len(data) != prod(shape) * source.itemsize:
         raise MalformedBody(
             f"A tensor of shape {list(shape)} and dtype {source.name} must have {prod(shape) * source.itemsize} bytes. "
-            f"Received: {len(data)}."
+            f"Received: {len(data)}. Send as many bytes as that, or the shape and dtype that fit them."
         )
     with np.errstate(over="ignore"):
         array = np.frombuffer(data, source).reshape(shape).astype(dtype)

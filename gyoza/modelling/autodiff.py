@@ -10,6 +10,9 @@ from keras import ops
 
 from gyoza.inference.plan import Floats
 
+OUTPUTS_AT_ONCE = 256
+"""How many copies of a row one backward pass holds, so that the memory of a large Jacobian is mostly its own."""
+
 
 def jacobian(function: Callable[[Any], Any], rows: Floats) -> Floats:
     """Compute the Jacobian of a function of rows, at each row.
@@ -25,10 +28,17 @@ def jacobian(function: Callable[[Any], Any], rows: Floats) -> Floats:
 
 
 def row_jacobian(function: Callable[[Any], Any], row: Floats) -> Floats:
-    """Compute the Jacobian [E, D] at one row [D]: one pass over E copies of it, each for another output."""
+    """Compute the Jacobian [E, D] at one row [D], in passes over copies of it, each copy for another output."""
     size = function(ops.convert_to_tensor(row[None])).shape[1]
-    chosen = ops.convert_to_tensor(np.eye(size, dtype=row.dtype))
-    return gradient(lambda x: ops.sum(function(x) * chosen), np.repeat(row[None], size, axis=0))
+    parts = [range(size)[start : start + OUTPUTS_AT_ONCE] for start in range(0, size, OUTPUTS_AT_ONCE)]
+    return np.concatenate([_some_outputs(function, row, outputs, size) for outputs in parts])
+
+
+def _some_outputs(function: Callable[[Any], Any], row: Floats, outputs: range, size: int) -> Floats:
+    chosen = np.zeros((len(outputs), size), row.dtype)
+    chosen[np.arange(len(outputs)), outputs] = 1
+    weights = ops.convert_to_tensor(chosen)
+    return gradient(lambda x: ops.sum(function(x) * weights), np.repeat(row[None], len(outputs), axis=0))
 
 
 def gradient(function: Callable[[Any], Any], x: Floats) -> Floats:

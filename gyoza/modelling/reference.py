@@ -5,14 +5,20 @@ from typing import Any
 
 import numpy as np
 from keras import ops
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gyoza.inference.plan import Floats
 from gyoza.modelling.autodiff import gradient, jacobian
-from gyoza.modelling.flow_layers import Coupling, FlowModel
+from gyoza.modelling.axes import as_floats, broadcast_shape
+from gyoza.modelling.flow_layers import ActivationNormalization, Coupling, FlowModel, Permutation, Reflection
+from gyoza.modelling.flow_layers.coupling import STRUCTURE
+from gyoza.modelling.flow_layers.lowering import inherits
 
 LARGEST_JACOBIAN = 1024
-"""Up to how many entries of a latent the whole Jacobian is computed."""
+"""Up to how many entries of a latent the whole Jacobian of a flow is computed."""
+LARGEST_OWN_JACOBIAN = 4096
+"""The same of a single layer of which nothing is known, in a flow that is larger than that."""
+NORMALIZATION = ("call", "_prepare_variables_for_computation_")
 
 
 class LayeredFlow:
@@ -29,7 +35,7 @@ class LayeredFlow:
         """Keep the model; take the shapes and the dtype from its plan."""
         plan = model.lower()
         self.latent_shape, self.code_shape, self.dtype = plan.latent_shape, plan.code_shape, plan.dtype
-        self._model, self._layers = model, list(model._flow_layers_)
+        self._model = model
 
     def encode(self, latents: ArrayLike) -> tuple[Floats, Floats]:
         """Map latents [n, *latent_shape] to codes [n, *code_shape] and logdet [n]."""
@@ -44,8 +50,10 @@ class LayeredFlow:
     def autodiff_logdet(self, latents: ArrayLike) -> Floats:
         """Compute log|det J| from derivatives instead of the layers' formulas.
 
-        Up to 1,024 entries it is that of the whole flow's Jacobian. Above, the layers' terms are summed: of a coupling,
-        the derivatives of the entries that it transforms; of another layer, what it says itself.
+        Up to 1,024 entries it is that of the whole flow's Jacobian. Above, the layers' terms are summed: of gyoza's
+        couplings and ``ActivationNormalization`` from the derivatives of single entries; of permutations from
+        their indices; of reflections from what they do to a basis; of other layers from their whole Jacobian. Only a layer of another kind
+        with more than 4,096 entries is taken at its word, so there a wrong logdet is not found.
 
         Args:
             latents: [n, *latent_shape].
@@ -55,30 +63,85 @@ class LayeredFlow:
         """
         x = np.asarray(latents, self.dtype)
         if prod(self.latent_shape) > LARGEST_JACOBIAN:
-            return self._layerwise_logdet(x)
-        matrices = jacobian(self._encode_rows, x.reshape(len(x), -1))
-        return np.asarray(np.linalg.slogdet(matrices.astype(np.float64))[1], self.dtype)
+            return np.asarray(layerwise_logdet(self._model, x), self.dtype)
+        return np.asarray(slogdets(jacobian(self._encode_rows, x.reshape(len(x), -1))), self.dtype)
 
     def _encode_rows(self, rows: Any) -> Any:
         codes, _ = self._model(ops.reshape(rows, (-1, *self.latent_shape)))
         return ops.reshape(codes, (-1, prod(self.code_shape)))
 
-    def _layerwise_logdet(self, x: Any) -> Floats:
-        logdet = np.zeros(len(x), self.dtype)
-        for layer in self._layers:
-            y, term = layer(x)
-            logdet += coupling_logdet(layer, x) if isinstance(layer, Coupling) else ops.convert_to_numpy(term)
-            x = ops.convert_to_numpy(y)
-        return logdet
 
+def layerwise_logdet(layer: Any, x: Floats) -> Floats:
+    """Compute the log|det J| [n] of a layer or a flow at ``x`` [n, …] from what is known of its kind.
 
-def coupling_logdet(layer: Coupling, x: Floats) -> Floats:
-    """Compute the log|det J| [n] of a coupling at ``x`` [n, …] from derivatives.
-
-    A coupling law acts entry by entry, so each transformed entry's derivative is one entry of the gradient of the sum
-    of them all.
+    A flow is the sum over its layers. What computes as a layer of gyoza has a small Jacobian, in places known from its
+    kind; all else is differentiated whole, up to ``LARGEST_OWN_JACOBIAN`` entries, and above gives its own word.
     """
-    slopes = gradient(lambda inputs: ops.sum(layer._mask_.call(layer(inputs)[0], is_positive=False)), x)
-    changed = ~layer._mask_.passing_entries(x.shape[1:])
-    logdet: Floats = np.log(np.abs(slopes.reshape(len(x), -1)[:, changed])).sum(axis=1)
+    if isinstance(layer, FlowModel) and layer._runs_its_layers_():
+        return flow_logdet(layer, x)
+    if isinstance(layer, Coupling) and inherits(layer, Coupling, STRUCTURE) and layer._plan_law_() is not None:
+        return entrywise_logdet(layer, x, ~layer._mask_.passing_entries(x.shape[1:]))
+    if isinstance(layer, ActivationNormalization) and inherits(layer, ActivationNormalization, NORMALIZATION):
+        return entrywise_logdet(layer, x, np.ones(x[0].size, np.bool_))
+    if isinstance(layer, Permutation) and inherits(layer, Permutation, ["call", "_reorder"]):
+        return permutation_logdet(layer, x)
+    if isinstance(layer, Reflection) and inherits(layer, Reflection, ["call", "_reflect_", "_rotate"]):
+        return reflection_logdet(layer, x)
+    return unknown_logdet(layer, x)
+
+
+def flow_logdet(flow: FlowModel, x: Floats) -> Floats:
+    """Sum up the log|det J| [n] of the layers of a flow, each at the outputs of those before."""
+    logdet = np.zeros(len(x))
+    for layer in flow._flow_layers_:
+        logdet += layerwise_logdet(layer, x)
+        x = np.asarray(ops.convert_to_numpy(layer(x)[0]))
     return logdet
+
+
+def entrywise_logdet(layer: Any, x: Floats, changed: NDArray[np.bool_]) -> Floats:
+    """Compute the log|det J| [n] of a layer that transforms each of the ``changed`` entries [D] by itself.
+
+    Each entry's derivative is then one entry of the gradient of the sum of them all.
+    """
+    weights = ops.convert_to_tensor(changed.reshape(x.shape[1:]).astype(x.dtype))
+    slopes = gradient(lambda inputs: ops.sum(as_floats(layer(inputs)[0], x.dtype.name) * weights), x)
+    logdet: Floats = np.log(np.abs(slopes.reshape(len(x), -1)[:, changed])).sum(axis=1, dtype=np.float64)
+    return logdet
+
+
+def permutation_logdet(layer: Permutation, x: Floats) -> Floats:
+    """Return 0 [n] if the layer's indices take each entry once, as those of a permutation do, else −inf."""
+    indices = np.sort(ops.convert_to_numpy(layer._forward_permutation_))
+    return np.full(len(x), 0.0 if np.array_equal(indices, np.arange(len(indices))) else -np.inf)
+
+
+def reflection_logdet(layer: Reflection, x: Floats) -> Floats:
+    """Compute the log|det J| [n] of a linear layer that moves nothing outside of the span of its normals.
+
+    Along its axes the determinant is that of what it does within the span, of which there is a small basis; the same
+    holds for each place along the other axes.
+    """
+    normals = ops.convert_to_numpy(layer._reflection_normals_).astype(np.float64)
+    basis = np.linalg.qr(normals.T)[0].T
+    places = broadcast_shape(x.ndim, layer._axes_, layer._shape_)[1:]
+    moved = np.asarray(ops.convert_to_numpy(layer(basis.reshape(-1, *places))[0]), np.float64)
+    within = moved.reshape(len(basis), -1) @ basis.T
+    return np.full(len(x), np.linalg.slogdet(within)[1] * (x[0].size // prod(layer._shape_)))
+
+
+def unknown_logdet(layer: Any, x: Floats) -> Floats:
+    """Compute the log|det J| [n] of any layer from its whole Jacobian; of one too large for that, return its word."""
+    if x[0].size > LARGEST_OWN_JACOBIAN:
+        return np.asarray(ops.convert_to_numpy(layer(x)[1]), np.float64)
+
+    def function(rows: Any) -> Any:
+        outputs, _ = layer(ops.reshape(rows, (-1, *x.shape[1:])))
+        return as_floats(ops.reshape(outputs, (-1, x[0].size)), x.dtype.name)
+
+    return slogdets(jacobian(function, x.reshape(len(x), -1)))
+
+
+def slogdets(matrices: Floats) -> Floats:
+    """Return log|det| [n] of matrices [n, D, D], in double precision."""
+    return np.asarray(np.linalg.slogdet(matrices.astype(np.float64))[1])

@@ -56,6 +56,11 @@ def test_it_serves_until_it_is_told_to_stop(folder: Path) -> None:
     with serving(folder) as (server, address, banner):
         assert "tiny version 1: READY, latents [4] in float32" in banner
         assert "bad version 1: UNAVAILABLE (flow.keras must be a .keras archive)" in banner
+        assert "\n! bad version" in banner
+        assert "NOT READY" in banner
+        assert "--no-strict-readiness" in banner
+        assert f"loads the models in {folder} …" in banner
+        assert f"Serving on {address} (Ctrl+C ends it): 1 of 2 versions READY" in banner
         assert f"{address}/docs" in banner
         answer = httpx.post(f"{address}/factors", json={"latents": LATENTS}, headers={"X-Request-ID": "abc"})
         assert list(answer.json()["factors"]) == list(FACTORS)
@@ -65,6 +70,43 @@ def test_it_serves_until_it_is_told_to_stop(folder: Path) -> None:
     assert server.returncode == 0
     assert re.search(r"POST /factors 200 \d+\.\dms abc", errors)
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("texts", "path"),
+    [({"a": "affine"}, "/factors"), ({"a": "plain"}, "/models/a"), ({"a": "affine", "b": "affine"}, "/models")],
+)
+def test_what_it_says_to_try_works(tmp_path: Path, texts: dict[str, str], path: str) -> None:
+    """The address that is printed behind curl answers, whether the default model has factors, or there is none."""
+    for name, text in texts.items():
+        put(tmp_path, name=name, text=text)
+    with serving(tmp_path) as (_, address, banner):
+        (told,) = re.findall(r"curl (\S+)", banner)
+        assert told == address + path
+        assert httpx.get(told).status_code == 200
+        assert "NOT READY" not in banner
+
+
+@pytest.mark.parametrize(("name", "text"), [("nowhere", "there is no folder {}."), ("empty", "{} holds no model.")])
+def test_without_models_it_says_what_it_looked_for(tmp_path: Path, name: str, text: str) -> None:
+    """Without a models folder, or a model in it, it says what it looked for and where, and stays up, not ready."""
+    (tmp_path / "empty").mkdir()
+    with serving(tmp_path / name) as (server, address, banner):
+        assert text.format(tmp_path / name) in banner
+        assert "<name>/<version>/flow.keras or <name>.keras" in banner
+        assert "--no-strict-readiness" not in banner
+        assert httpx.get(f"{address}/livez").status_code == 200
+        assert httpx.get(f"{address}/readyz").status_code == 503
+        server.terminate()
+        server.communicate(timeout=SECONDS)
+    assert server.returncode == 0
+
+
+def test_with_bad_models_alone_it_is_not_ready(tmp_path: Path) -> None:
+    """Where no version at all is READY, it is not said that the others could be served."""
+    put(tmp_path, text="?")
+    with serving(tmp_path) as (_, _, banner):
+        assert "mend or remove what is UNAVAILABLE and start again." in banner
 
 
 def test_an_interrupt_ends_it_too(folder: Path) -> None:
@@ -149,6 +191,7 @@ def test_wrong_settings_are_named() -> None:
     assert result.exit_code == 2
     assert "GYOZA_PORT: " in result.output
     assert "GYOZA_MAX_ROWS: " in result.output
+    assert "gyoza serve --help" in result.output
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

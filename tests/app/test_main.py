@@ -14,6 +14,8 @@ from app.settings import Settings
 from gyoza.inference.checks import Golden
 from tests.app.worlds import TinyFlow, client_of, put, tiny_loader
 
+ROOT = Path(__file__).parents[2]
+
 
 async def test_it_tells_once_when_all_is_loaded(folder: Path) -> None:
     """When every model is READY or UNAVAILABLE that is told once, with the seconds that it took."""
@@ -53,6 +55,24 @@ async def test_it_closes_while_it_loads(folder: Path) -> None:
     await asyncio.to_thread(loading.join)
     assert len(loads) == 1
     assert told == []
+
+
+def test_no_interpreter_waits_for_a_load(folder: Path) -> None:
+    """Whoever runs the application by another server ends as soon as that does, in the middle of a load too."""
+    script = """
+import asyncio, sys
+from app.main import create_app
+from app.settings import Settings
+from tests.app.worlds import endless_loader
+
+async def open_and_close():
+    app = create_app(Settings(models_dir=sys.argv[1]), endless_loader)
+    async with app.router.lifespan_context(app):
+        pass
+
+asyncio.run(open_and_close())
+"""
+    subprocess.run([sys.executable, "-c", script, str(folder)], cwd=ROOT, check=True, timeout=60)
 
 
 async def test_the_environment_is_the_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,15 +118,19 @@ def test_a_name_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_read_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model's folder that the system refuses to list is left aside, and said so; the others load."""
+    """A folder that the system refuses to list is UNAVAILABLE where it can be a model's; the others load."""
     put(tmp_path)
     put(tmp_path, name="locked")
+    put(tmp_path, name="lost+found")
     listed = Path.iterdir
 
     def iterdir(path: Path) -> Iterator[Path]:
-        if path.name == "locked":
+        if path.name in {"locked", "lost+found", "all locked"}:
             raise PermissionError(13, "Permission denied", str(path))
         return iter(listed(path))
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
-    assert states(loaded(tmp_path)) == {("tiny", 1): State.READY}
+    repository = loaded(tmp_path)
+    assert states(repository) == {("locked", 1): State.UNAVAILABLE, ("tiny", 1): State.READY}
+    assert "can't be read: Permission denied; let the server's user read it" in (repository.find("locked").reason or "")
+    assert loaded(tmp_path / "all locked").entries == ()

@@ -1,5 +1,7 @@
 """Arrays between codecs and engine."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,6 +28,18 @@ def test_log_likelihood_is_summed_in_float64() -> None:
     expected = np.array([1.0, 2.0]) - 0.5 * (3000 * float(np.float32(1e-3)) ** 2 + 3000 * np.log(2 * np.pi))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-7)
+
+
+def test_log_likelihood_makes_no_copy_of_the_codes() -> None:
+    """The likelihood of many codes takes less memory than one float64 copy of them would."""
+    codes, logdet = np.ones((20_000, 64), np.float32), np.zeros(20_000, np.float32)
+    tracemalloc.start()
+    try:
+        log_likelihood(codes, logdet)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < codes.size * 8 / 4
 
 
 def test_round_trip_error_is_the_largest_of_a_row() -> None:

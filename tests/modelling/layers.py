@@ -78,7 +78,7 @@ class Tripled(AffineCoupling):
 def dense(inputs: int, outputs: int, dtype: str, activation: str = "tanh") -> keras.Sequential:
     """A network [n, inputs] -> [n, outputs]."""
     layers = [
-        keras.layers.Input((inputs,), dtype=dtype),
+        keras.layers.Input((inputs,), dtype=keras.DTypePolicy(dtype).compute_dtype),
         keras.layers.Dense(6, activation=activation, dtype=dtype),
         keras.layers.Dropout(0.5, dtype=dtype),
         keras.layers.Dense(outputs, dtype=dtype),
@@ -88,7 +88,7 @@ def dense(inputs: int, outputs: int, dtype: str, activation: str = "tanh") -> ke
 
 def two_heads(size: int, dtype: str) -> keras.Model:
     """A network that gives the shift and the raw log-scale as a list."""
-    x = keras.layers.Input((size,), dtype=dtype)
+    x = keras.layers.Input((size,), dtype=keras.DTypePolicy(dtype).compute_dtype)
     h = keras.layers.Dense(6, activation="silu", dtype=dtype)(x)
     heads = [keras.layers.Dense(size, dtype=dtype)(h) for _ in range(2)]
     return keras.Model(x, heads)
@@ -193,6 +193,7 @@ CASES: dict[str, Case] = {
         lambda d: Tripled(compute_coupling_parameters=dense(4, 8, d), **masked(HeavisideMask, [4], [1]), dtype=d), (4,)
     ),
     "flow": Case(flow, (6,)),
+    "flow in a flow": Case(lambda d: FlowModel([ShufflePermutation([6], [1], seed=4, dtype=d), flow(d)]), (6,)),
 }
 
 

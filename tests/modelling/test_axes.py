@@ -66,7 +66,13 @@ def test_shapes_and_axes_that_make_no_sense_are_refused(shape: list[int], axes: 
         check_shape_and_axes(shape, axes)
 
 
-def test_shapes_must_be_integers() -> None:
-    """A size that is no integer is a type error."""
-    with pytest.raises(TypeError):
-        check_shape_and_axes([2.5], [1])  # type: ignore[list-item]
+@pytest.mark.parametrize(("shape", "axes"), [([2.5], [1]), ([2.0], [1]), ([True], [1]), ([2], [True])])
+def test_shapes_and_axes_must_be_integers(shape: list[int], axes: list[int]) -> None:
+    """A size or an axis that is no integer, or is a bool, is a type error."""
+    with pytest.raises(TypeError, match=r"(shape|axes) must hold integers only. Received: (shape|axes)="):
+        check_shape_and_axes(shape, axes)
+
+
+def test_numpy_integers_are_integers() -> None:
+    """Integers of any kind will do."""
+    assert check_shape_and_axes(list(np.array([2, 3])), list(np.array([1, 2]))) == ([2, 3], [1, 2])

@@ -85,6 +85,18 @@ def test_it_survives_in_a_compiled_model(tmp_path: Path) -> None:
     assert loaded.evaluate(y_pred, y_true, verbose=0) == model.evaluate(y_pred, y_true, verbose=0)
 
 
+def test_its_dtype_survives_its_config() -> None:
+    """A loss that computes in float64 does so again."""
+    again = SupervisedFactorLoss.from_config(SupervisedFactorLoss(SIZES, dtype="float64").get_config())
+    assert again.dtype == "float64"
+
+
+def test_sizes_are_integers() -> None:
+    """Nothing is rounded."""
+    with pytest.raises(TypeError, match=r"integers only. Received: dimensions_per_factor=\[2.7, 3.2\]"):
+        SupervisedFactorLoss([2.7, 3.2])  # type: ignore[list-item]
+
+
 @pytest.mark.parametrize("sizes", [[], [2, 0], [-1]])
 def test_factors_without_entries_are_refused(sizes: list[int]) -> None:
     """Every factor has at least one entry, and there is at least one factor."""

@@ -1,9 +1,11 @@
 """Invertible layers that know their Jacobian determinant, and the models made of them."""
 
+from gyoza.modelling.flow_layers.additive import AdditiveCoupling
 from gyoza.modelling.flow_layers.affine import AffineCoupling
 from gyoza.modelling.flow_layers.base import FlowLayer
-from gyoza.modelling.flow_layers.coupling import AdditiveCoupling, Coupling
-from gyoza.modelling.flow_layers.models import DisentanglingFlowModel, FlowModel
+from gyoza.modelling.flow_layers.coupling import Coupling
+from gyoza.modelling.flow_layers.disentangling import DisentanglingFlowModel
+from gyoza.modelling.flow_layers.models import FlowModel
 from gyoza.modelling.flow_layers.normalization import ActivationNormalization
 from gyoza.modelling.flow_layers.permutation import (
     CheckerBoardPermutation,

@@ -10,7 +10,7 @@ from keras import ops
 
 from gyoza.inference import plan
 from gyoza.inference.plan import Floats, Indices
-from gyoza.modelling.axes import as_floats, zeros_per_row
+from gyoza.modelling.axes import as_floats
 from gyoza.modelling.flow_layers.base import FlowLayer, accepts_training
 from gyoza.modelling.flow_layers.lowering import inherits, lower_network, to_rows
 from gyoza.modelling.masks import Mask
@@ -223,66 +223,6 @@ class Coupling(FlowLayer):
             return np.concatenate([to_rows(array, rows)[:, changed] for array in arrays], axis=1)
 
         return function
-
-
-@keras.saving.register_keras_serializable(package="gyoza")
-class AdditiveCoupling(Coupling):
-    r"""A coupling with the law :math:`y = x + t`, which preserves volume.
-
-    Args:
-        shape: See ``FlowLayer``.
-        axes: See ``FlowLayer``.
-        compute_coupling_parameters: See ``Coupling``; its output is the shift t, of the shape of the layer's input or
-            one that broadcasts to it.
-        mask: See ``Coupling``.
-        **kwargs: What every Keras layer takes.
-
-    Input shape:
-        [batch, …] with ``shape`` along ``axes``.
-
-    Output shape:
-        The input's, and [batch] for the logdet, which is 0.
-
-    Raises:
-        ValueError: As for ``Coupling``.
-
-    References:
-        Dinh, L., Krueger, D. & Bengio, Y. (2015) "NICE: Non-linear independent components estimation"
-        arXiv:1410.8516
-
-        Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
-    """
-
-    def _couple_(self, inputs: Any, coupling_parameters: Any) -> Any:
-        """Return ``inputs`` + t, [batch, …]."""
-        return inputs + coupling_parameters
-
-    def _decouple_(self, outputs: Any, coupling_parameters: Any) -> Any:
-        """Return ``outputs`` − t, [batch, …]."""
-        return outputs - coupling_parameters
-
-    def compute_jacobian_determinant(self, x: Any) -> Any:
-        """Return zeros [batch]: the law preserves volume.
-
-        Args:
-            x: The input of ``call``, [batch, …].
-
-        Returns:
-            log|det J| = 0 for each row, [batch].
-        """
-        return zeros_per_row(self._prepare(x))
-
-    def _check_parameters_(self, parameters: Any, input_shape: tuple[int | None, ...]) -> None:
-        """Check that the network gives one shift that fits the input."""
-        check_parameters([parameters], input_shape, self.name)
-
-    def _split_parameters_(self, coupling_parameters: Any) -> tuple[Any, ...]:
-        """Return the shift."""
-        return (coupling_parameters,)
-
-    def _plan_law_(self) -> plan.Additive | plan.BoundedAffine | None:
-        """Return the plan's additive law, unless a subclass changes it."""
-        return plan.Additive() if inherits(self, AdditiveCoupling, LAW) else None
 
 
 def check_parameters(tensors: Sequence[Any], input_shape: Sequence[int | None], name: str, count: int = 1) -> None:

@@ -110,7 +110,7 @@ def functional_chain(network: Any, dtype: str) -> list[Any] | None:
 def told(layer: Any) -> bool:
     """Whether a functional network calls a layer with more than its input, such as ``training=True``."""
     arguments = layer._inbound_nodes[0].arguments
-    return len(arguments.args) != 1 or any(value not in (None, False) for value in arguments.kwargs.values())
+    return len(arguments.args) != 1 or any(not (value is None or value is False) for value in arguments.kwargs.values())
 
 
 def fold(layers: Sequence[Any]) -> list[Dense]:

@@ -1,8 +1,8 @@
 """Models made of flow layers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from math import log, pi, prod
 from typing import Any
 
@@ -13,9 +13,9 @@ from keras import ops
 from gyoza.inference.plan import Plan, Step
 from gyoza.modelling.axes import as_floats, zeros_per_row
 from gyoza.modelling.flow_layers.base import accepts_training
-from gyoza.modelling.flow_layers.factors import checked_factors
 from gyoza.modelling.flow_layers.lowering import inherits, opaque
 
+DIRECTIONS = ("call", "invert")
 PLAN_DTYPES = ("float32", "float64")
 
 
@@ -26,7 +26,7 @@ class FlowModel(keras.Model):
     Args:
         flow_layers: Layers, mostly ``FlowLayer``s. Any Keras layer will do whose ``call`` gives outputs and logdet
             [batch], and which has an ``invert``.
-        **kwargs: What every Keras model takes. ``dtype`` defaults to the first layer's.
+        **kwargs: What every Keras model takes. ``dtype`` defaults to the first layer's, given here or added.
 
     Input shape:
         [batch, …] as the first layer takes it.
@@ -35,7 +35,7 @@ class FlowModel(keras.Model):
         [batch, …] as the last layer gives it, and [batch] for the logdet.
 
     Raises:
-        ValueError: A layer's input does not fit it.
+        ValueError: A layer's input does not fit it, or a layer or the network of a coupling occurs twice.
 
     References:
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
@@ -76,7 +76,7 @@ class FlowModel(keras.Model):
             ValueError: The input, or a layer's output, does not fit the next layer, or a layer or the network of a
                 coupling occurs twice, which Keras could save but not load.
         """
-        check_distinct(self._flow_layers_)
+        check_distinct(leaves(self))
         x = keras.KerasTensor((None, *input_shape[1:]), dtype=self.compute_dtype)
         shapes = [tuple(x.shape)]
         for layer in self._flow_layers_:
@@ -89,7 +89,7 @@ class FlowModel(keras.Model):
         """Map latents to codes.
 
         Args:
-            inputs: [batch, …].
+            inputs: An array or tensor [batch, …].
             training: Passed on to the layers that take it.
 
         Returns:
@@ -107,7 +107,7 @@ class FlowModel(keras.Model):
         """Map codes to latents: the layers' inverses in reverse order.
 
         Args:
-            outputs: Codes [batch, …].
+            outputs: Codes, an array or tensor [batch, …].
 
         Returns:
             Latents [batch, …].
@@ -151,6 +151,9 @@ class FlowModel(keras.Model):
                 f"Received: compute_dtype={self.compute_dtype}"
             )
         shapes = [tuple(size for size in shape if size is not None) for shape in self._layer_shapes_]
+        if not self._runs_its_layers_():
+            codes, _ = self(ops.zeros((1, *shapes[0]), dtype=self.compute_dtype))
+            shapes = [shapes[0], tuple(codes.shape[1:])]
         return Plan(self._lower_layers(shapes), shapes[0], shapes[-1], np.dtype(self.compute_dtype))
 
     def get_config(self) -> dict[str, Any]:
@@ -166,8 +169,12 @@ class FlowModel(keras.Model):
         layers = [keras.saving.deserialize_keras_object(part, custom_objects) for part in parts]
         return cls(**{**config, "flow_layers": layers})
 
+    def _runs_its_layers_(self) -> bool:
+        """Whether the model is its layers in a row, which a subclass with a ``call`` or ``invert`` of its own is not."""
+        return inherits(self, FlowModel, DIRECTIONS)
+
     def _lower_layers(self, shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
-        if not any(inherits(self, owner, ("call", "invert")) for owner in (FlowModel, DisentanglingFlowModel)):
+        if not self._runs_its_layers_():
             # A subclass that does more than to run the layers is known only as a whole.
             return (opaque(self, shapes[0], shapes[-1]),)
         ends = zip(self._flow_layers_, pairwise(shapes), strict=True)
@@ -181,149 +188,16 @@ class FlowModel(keras.Model):
         return steps
 
 
-@keras.saving.register_keras_serializable(package="gyoza")
-class DisentanglingFlowModel(FlowModel):
-    """A flow whose code is a concatenation of independent factors, trained on pairs that share some of them.
-
-    ``call`` on a batch gives codes and logdet as for ``FlowModel``. ``fit``, ``evaluate`` and ``train_step`` take pairs:
-    ``x`` is a tuple of two batches (z_a, z_b) and ``y`` [batch, factor-count] holds how similar the two of each pair
-    are along each factor. The loss, such as ``gyoza.modelling.losses.SupervisedFactorLoss``, gets ``y`` and what
-    ``call`` returns for a pair. Metrics, sample weights and validation work as for every Keras model.
-
-    Args:
-        flow_layers: See ``FlowModel``. The last one must give codes [batch, D]; flatten before.
-        factors: Optional names and sizes of the factors, in the order in which they stand in the code, the residual
-            factor first. Names match ``[A-Za-z0-9][A-Za-z0-9_-]*`` and are none of latents, codes, logdet and
-            log_likelihood; sizes add up to D. A list of pairs will do as well.
-        **kwargs: What every Keras model takes.
-
-    Attributes:
-        factors: Names to sizes in order, or None.
-
-    Input shape:
-        [batch, …], or two of these for a pair.
-
-    Output shape:
-        [batch, D], and [batch] for the logdet; for a pair, [batch, 2·D + 2].
-
-    Raises:
-        ValueError: A factor's name or size is not allowed, the sizes do not add up to the size of the code, or a pair is
-            given to a flow whose codes are not [batch, D].
-
-    References:
-        Esser, P., Rombach, R. & Ommer, B. (2020) "A disentangling invertible interpretation network for explaining
-        latent representations" arXiv:2004.13166
-    """
-
-    def __init__(
-        self,
-        flow_layers: Sequence[Any] = (),
-        factors: Mapping[str, int] | Sequence[tuple[str, int]] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Check and keep the factors."""
-        super().__init__(flow_layers, **kwargs)
-        self._factors_ = () if factors is None else checked_factors(factors)
-
-    @property
-    def factors(self) -> dict[str, int] | None:
-        """Factor names to sizes, in the order of the code; None where they were not given."""
-        return dict(self._factors_) or None
-
-    def build(self, input_shape: Any) -> None:
-        """Build all layers and check the factors against the code.
-
-        Args:
-            input_shape: The input's shape with the batch axis, or the two shapes of a pair.
-
-        Raises:
-            ValueError: As for ``FlowModel``, or the factors' sizes do not add up to the size of the code.
-        """
-        super().build(input_shape[0] if isinstance(input_shape[0], (list, tuple)) else input_shape)
-        size, total = self._layer_shapes_[-1][-1], sum(size for _, size in self._factors_)
-        if self._factors_ and size not in (None, total):
-            raise ValueError(f"The factors' sizes must add up to the code's {size}. Received: factors={self.factors}")
-
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Map latents, or pairs of latents, to codes.
-
-        Args:
-            inputs: [batch, …], or a tuple or list of two of these.
-            training: Passed on to the layers that take it.
-
-        Returns:
-            For a batch: the codes [batch, D] and log|det J| [batch]. For a pair: one tensor [batch, 2·D + 2], the
-            concatenation of the codes of a and of b and of their two logdets.
-
-        Raises:
-            ValueError: Given a pair, the flow's codes are not [batch, D].
-        """
-        if not isinstance(inputs, (list, tuple)):
-            return super().call(inputs, training=training)
-        a, b = inputs
-        # One call for both halves: layers that look at the whole batch then see all of it.
-        codes, logdet = super().call(ops.concatenate([a, b], axis=0), training=training)
-        if len(codes.shape) != 2:
-            raise ValueError(
-                f"Codes must have the shape [batch, D] for training on pairs; flatten first. Received: shape={codes.shape}"
-            )
-        first = ops.shape(a)[0]
-        parts = [codes[:first], codes[first:], logdet[:first, None], logdet[first:, None]]
-        return ops.concatenate(parts, axis=-1)
-
-    def split(self, codes: Any) -> dict[str, Any]:
-        """Cut codes into factors.
-
-        Args:
-            codes: [batch, D].
-
-        Returns:
-            Factor names to tensors [batch, size], in the order of the code.
-
-        Raises:
-            ValueError: The model has no factors, or the codes' last axis is not as long as they add up to.
-        """
-        sizes = self._known_factors()
-        if codes.shape[-1] != sum(sizes.values()):
-            raise ValueError(f"codes must have the shape [batch, {sum(sizes.values())}]. Received: shape={codes.shape}")
-        parts = ops.split(codes, list(accumulate(sizes.values()))[:-1], axis=-1)
-        return dict(zip(sizes, parts, strict=True))
-
-    def join(self, factors: Mapping[str, Any]) -> Any:
-        """Undo ``split``.
-
-        Args:
-            factors: Every factor's name, in any order, to its tensor [batch, size].
-
-        Returns:
-            Codes [batch, D].
-
-        Raises:
-            ValueError: The model has no factors, one is missing, unknown, or of another size.
-        """
-        sizes = self._known_factors()
-        missing, unknown = [n for n in sizes if n not in factors], [n for n in factors if n not in sizes]
-        if missing or unknown:
-            raise ValueError(f"factors must hold each of {list(sizes)}. Received: missing={missing}, unknown={unknown}")
-        for name, size in sizes.items():
-            if factors[name].shape[-1] != size:
-                raise ValueError(
-                    f"Factor {name!r} must have the shape [batch, {size}]. Received: shape={factors[name].shape}"
-                )
-        return ops.concatenate([factors[name] for name in sizes], axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what the constructor takes; the factors as a list of pairs, whose order JSON keeps."""
-        factors = [[name, size] for name, size in self._factors_]
-        return {**super().get_config(), "factors": factors or None}
-
-    def _known_factors(self) -> dict[str, int]:
-        if not self._factors_:
-            raise ValueError(f"{self.name} must be made with factors={{name: size}} for this. Received: factors=None")
-        return dict(self._factors_)
+def leaves(model: FlowModel) -> Iterator[Any]:
+    """Yield the layers of a flow in order; of a flow in it, the layers of that one."""
+    for layer in model._flow_layers_:
+        if isinstance(layer, FlowModel):
+            yield from leaves(layer)
+        else:
+            yield layer
 
 
-def check_distinct(layers: Sequence[Any]) -> None:
+def check_distinct(layers: Iterable[Any]) -> None:
     """Refuse flow layers of which two are the same object, or have the same network.
 
     Raises:

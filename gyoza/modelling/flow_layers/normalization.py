@@ -162,11 +162,11 @@ class ActivationNormalization(FlowLayer):
     def _name_constants(self, scale: np.ndarray[Any, Any]) -> None:
         """Warn of entries whose ``scale`` is the smallest: whatever noise they ever show is multiplied by 1/1e-6."""
         # Of the scale as it is stored: the smallest one, rounded to the variable's dtype.
-        places = np.argwhere(scale <= SMALLEST_SCALE * (1 + 1e-2)).tolist()
+        places = np.argwhere(scale <= SMALLEST_SCALE * 1.05).tolist()
         if places:
             warnings.warn(
-                f"{self.name} divides entries that were constant in its first training batch by {SMALLEST_SCALE}, which "
-                "blows up whatever differs from that constant; leave them out of the latents. Received: "
+                f"{self.name} has entries of the smallest scale, {SMALLEST_SCALE}, which constant ones get: whatever "
+                "differs from their location is blown up; leave them out of the latents. Received: "
                 f"{len(places)} constant entries, at {places[:MOST_NAMED]}{' …' if len(places) > MOST_NAMED else ''}",
                 UserWarning,
                 stacklevel=2,

@@ -102,6 +102,15 @@ async def test_both_forms_of_a_tensor_are_shown(client: httpx.AsyncClient) -> No
     assert schemas["LatentsRequest"]["additionalProperties"] is False
 
 
+async def test_a_null_is_never_offered(client: httpx.AsyncClient) -> None:
+    """What may be left out of a request is not shown as something that may be null, since a null is refused."""
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    properties = schemas["InvertRequest"]["properties"]
+    assert list(properties) == ["codes", "factors"]
+    assert "null" not in str(properties)
+    assert not any("default" in field for field in properties.values())
+
+
 @pytest.mark.parametrize("prefix", ["", "/gyoza"])
 async def test_a_path_prefix_is_told(folder: Path, prefix: str) -> None:
     """Behind a proxy that strips a prefix, the document names the prefix as its server."""

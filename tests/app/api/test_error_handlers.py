@@ -1,12 +1,30 @@
 """Errors: one table, one shape of answer."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from app import errors
 from app.api.error_handlers import INTERNAL, KINDS, METHOD_NOT_ALLOWED
+from tests.app.worlds import app_of, client_of, put
+
+ADVICE = [
+    ("GET", "/nope", b"", "The page /docs lists those that exist."),
+    ("GET", "/encode", b"", "Use one of these."),
+    ("GET", "/models/nobody", b"", "Name one of them."),
+    ("GET", "/models/tiny/versions/7", b"", "or none for the highest that is READY."),
+    ("POST", "/encode", b"{", "Send one JSON object, as the page /docs shows."),
+    ("POST", "/encode", b"[" * 200_000, "Send it nested less deeply."),
+    ("POST", "/encode", b'{"latents": {"dtype": "float32", "shape": [1, 4], "base64": "A!"}}', "padded with =."),
+    ("POST", "/encode", b'{"latents": {"dtype": "float32", "shape": [1, 4], "base64": ""}}', "dtype that fit them."),
+    ("POST", "/encode", b'{"latents": [[1]]}', "Correct what is named; the page /docs shows what each field takes."),
+    ("POST", "/encode", b'{"x": 1}', "Correct what is named; the page /docs shows what each field takes."),
+    ("POST", "/invert?decode=true", b"{}", "Ask without it."),
+    ("POST", "/models/bad/encode", b"{}", "must mend its files and restart."),
+    ("GET", "/readyz", b"", "or set GYOZA_STRICT_READINESS=false to be ready without them."),
+]
 
 CONTRACT = {
     "malformed-body": 400,
@@ -102,3 +120,18 @@ def test_faults_beyond_the_first_are_counted() -> None:
     """The text names ten faults and says how many there are."""
     error = errors.InvalidInput(*(errors.FieldError(f"f{number}", "wrong") for number in range(12)))
     assert str(error).endswith("f9: wrong; … (12 in all)")
+
+
+@pytest.mark.parametrize(("method", "path", "body", "advice"), ADVICE)
+async def test_a_problem_ends_with_what_to_do(folder: Path, method: str, path: str, body: bytes, advice: str) -> None:
+    """Whatever is wrong, the last words of the detail are what to do about it."""
+    put(folder, name="bad", text="?")
+    async with client_of(app_of(folder, default_model="tiny")) as client:
+        answer = await client.request(method, path, content=body)
+    assert answer.json()["detail"].endswith(advice)
+
+
+async def test_another_content_type_ends_with_what_to_do(client: httpx.AsyncClient) -> None:
+    """A body of a type that is not read here is told which to send."""
+    answer = await client.post("/encode", content=b"x", headers={"Content-Type": "text/plain"})
+    assert answer.json()["detail"].endswith("Send the body as one of these.")

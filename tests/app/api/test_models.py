@@ -1,5 +1,6 @@
 """What models there are."""
 
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import httpx
 import numpy as np
 from safetensors.numpy import save_file
 
-from tests.app.worlds import FACTORS, LATENTS, affine, app_of, client_of, put
+from app.errors import UnloadableModel
+from app.main import create_app
+from app.settings import Settings
+from gyoza.inference.checks import Golden
+from tests.app.worlds import FACTORS, LATENTS, TinyFlow, affine, app_of, client_of, put, tiny_loader
 
 MANIFEST = """
 description = "Four columns."
@@ -85,6 +90,27 @@ async def test_what_is_not_ready_is_shown_too(tmp_path: Path) -> None:
         body = (await client.get("/models/tiny/versions/1")).json()
     assert (body["state"], body["reason"]) == ("UNAVAILABLE", "RuntimeError: a bug in some layer")
     assert body["latent_shape"] == body["checks"] == "not recorded"
+
+
+async def test_names_and_reasons_of_any_bytes_are_shown(tmp_path: Path) -> None:
+    """A folder or a reason that is no UTF-8 is listed in characters that can be sent, and hides none of the others."""
+
+    def failing_loader(path: Path, golden: Golden | None) -> TinyFlow:
+        if path.parent.parent.name == "failing":
+            raise UnloadableModel(f"can't read {path}")
+        return tiny_loader(path, golden)
+
+    models = tmp_path / os.fsdecode(b"models\xff")
+    (models / os.fsdecode(b"bad\xff") / "1").mkdir(parents=True)
+    put(models, name="failing")
+    put(models)
+    async with client_of(create_app(Settings(models_dir=models), failing_loader)) as client:
+        answer = await client.get("/models")
+    bad, failing, tiny = answer.json()["models"]
+    assert (bad["name"], bad["state"]) == ("bad\ufffd", "UNAVAILABLE")
+    assert bad["reason"].endswith("rename bad\ufffd")
+    assert failing["reason"] == f"can't read {tmp_path}/models?/failing/1/flow.keras"
+    assert tiny["state"] == "READY"
 
 
 async def test_unknown_names(client: httpx.AsyncClient) -> None:

@@ -50,6 +50,19 @@ def rounding() -> keras.Sequential:
     return keras.Sequential([keras.layers.Input((4,), dtype="float16"), Dense(4)])
 
 
+def told() -> keras.Model:
+    """Make a functional network whose dropout drops at all times."""
+    x = keras.layers.Input((4,))
+    return keras.Model(x, Dense(4)(keras.layers.Dropout(1e-9)(x, training=True)))
+
+
+def patched(network: Any) -> Any:
+    """Give one object a call of its own."""
+    own = network.call
+    network.call = lambda inputs, **kwargs: 2 * own(inputs, **kwargs)
+    return network
+
+
 CHAINS = {
     "a dense layer": lambda: Dense(4),
     "a sequential": lambda: keras.Sequential([Dense(7, "relu"), Dense(4)]),
@@ -72,6 +85,11 @@ OTHERS = {
         [keras.Sequential([keras.layers.LayerNormalization()]), Dense(4)]
     ),
     "branches": branched,
+    "a call with training": told,
+    "a dense layer with a call of its own": lambda: patched(Dense(4)),
+    "a sequential with a call of its own": lambda: patched(keras.Sequential([Dense(4)])),
+    "a functional with a call of its own": lambda: patched(functional(Dense(4))),
+    "one with a call of its own inside": lambda: keras.Sequential([patched(Dense(4))]),
     "a shared layer": shared,
     "a model in a functional model": lambda: functional(keras.Sequential([Dense(4)]), Dense(4)),
     "another dtype inside": lambda: keras.Sequential([Dense(7, dtype="float64"), Dense(4)]),

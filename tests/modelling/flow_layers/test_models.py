@@ -144,6 +144,20 @@ def test_a_subclass_with_its_own_call_is_compiled_as_it_is() -> None:
     np.testing.assert_allclose(reference.autodiff_logdet(x), logdet, atol=1e-9)
 
 
+def test_calls_for_pairs_are_no_other_flow() -> None:
+    """A flow for pairs lowers to its layers' steps; a subclass of it with an invert of its own to a call of itself."""
+
+    class Own(DisentanglingFlowModel):
+        def invert(self, outputs: Any) -> Any:
+            return super().invert(outputs)
+
+    for kind, opaque in ((DisentanglingFlowModel, False), (Own, True)):
+        model = kind([HeavisidePermutation([4], [1])])
+        model.build((None, 4))
+        (step,) = model.lower().steps
+        assert isinstance(step, Opaque) is opaque
+
+
 def test_a_flow_may_be_a_layer_of_a_flow() -> None:
     """A nested flow lowers to its own steps, between those of its neighbours."""
     inner = FlowModel([affine(4, "float64"), Reflection([4], [1], reflection_count=1, seed=1, dtype="float64")])
@@ -163,6 +177,8 @@ def test_what_could_be_saved_but_not_loaded_is_refused() -> None:
     for layers in ([first, second], [first, first]):
         with pytest.raises(ValueError, match=rf"an object of its own, .* Received: .* in {first.name} and in"):
             FlowModel(layers).build((None, 4))
+    with pytest.raises(ValueError, match=rf"Received: .* in {first.name} and in {second.name}"):
+        FlowModel([FlowModel([first]), FlowModel([second])]).build((None, 4))
 
 
 def test_half_precision_has_no_plan() -> None:
@@ -237,6 +253,43 @@ def test_a_layer_that_flattens_may_take_part(tmp_path: Path) -> None:
     loaded = keras.saving.load_model(tmp_path / "flow.keras")
     for found, expected in zip(loaded(x), (codes, logdet), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+class Flattened(FlowModel):
+    """A reader's flow that flattens its codes."""
+
+    def call(self, inputs: Any, training: bool | None = None) -> tuple[Any, Any]:
+        """Flatten behind the layers."""
+        codes, logdet = super().call(inputs, training=training)
+        return ops.reshape(codes, (-1, 6)), logdet
+
+    def invert(self, outputs: Any) -> Any:
+        """Put the codes into their shape first."""
+        return super().invert(ops.reshape(outputs, (-1, 2, 3)))
+
+
+def test_codes_of_a_subclass_have_the_shape_that_it_gives_them() -> None:
+    """A plan learns the shape of the codes from a ``call`` that is not the layers'."""
+    model = Flattened([ActivationNormalization([2, 3], [1, 2])])
+    model.build((None, 2, 3))
+    compiled, x = compile_flow(model), np.ones((2, 2, 3), "float32")
+    assert (compiled.latent_shape, compiled.code_shape) == ((2, 3), (6,))
+    np.testing.assert_array_equal(compiled.invert(compiled.encode(x)[0]), x)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_training_in_mixed_precision_stays_finite(policy: str) -> None:
+    """Fit under a mixed policy lowers the loss, and losses and weights are finite."""
+    draw = np.random.default_rng(0)
+    x = tuple(draw.normal(3, 2, (96, 6)).astype("float32") for _ in range(2))
+    y = np.zeros((96, 2), "float32")
+    keras.utils.set_random_seed(0)
+    model = DisentanglingFlowModel(flow(policy)._flow_layers_, factors={"residual": 4, "a": 2})
+    model.compile(keras.optimizers.Adam(0.01), SupervisedFactorLoss([4, 2]), jit_compile=False)
+    losses = model.fit(x, y, epochs=8, batch_size=32, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+    assert all(np.isfinite(weights).all() for weights in model.get_weights())
 
 
 @pytest.mark.parametrize("jit", [False, True])
@@ -382,6 +435,13 @@ def test_factors_may_be_left_out() -> None:
 def test_factors_that_make_no_sense_are_refused(factors: Any, message: str) -> None:
     """Names and sizes are checked when the model is made."""
     with pytest.raises(ValueError, match=message):
+        disentangling(factors)
+
+
+@pytest.mark.parametrize("factors", [{"residual": 3.0, "a": 1}, {"residual": 3, "a": True}])
+def test_sizes_of_factors_are_integers(factors: Any) -> None:
+    """Nothing is rounded, and True is no size."""
+    with pytest.raises(TypeError, match=r"factors must hold integers only. Received: factors="):
         disentangling(factors)
 
 

@@ -115,6 +115,12 @@ def test_what_is_no_permutation_is_refused(permutation: list[int]) -> None:
         Permutation([3], [1], permutation)
 
 
+def test_indices_are_integers() -> None:
+    """Nothing is rounded."""
+    with pytest.raises(TypeError, match=r"permutation must hold integers only. Received: permutation="):
+        Permutation([3], [1], [0.9, 1.2, 2.7])  # type: ignore[list-item]
+
+
 @pytest.mark.parametrize("kind", [CheckerBoardPermutation, HeavisidePermutation, ShufflePermutation])
 def test_axes_that_make_no_sense_are_refused(kind: Any) -> None:
     """Also by those that compute their permutation from the shape."""

@@ -100,6 +100,8 @@ def test_there_is_at_least_one_reflection() -> None:
     """A count below 1 is refused."""
     with pytest.raises(ValueError, match=r"at least 1. Received: reflection_count=0"):
         Reflection([3], [1], reflection_count=0)
+    with pytest.raises(TypeError, match=r"integers only. Received: reflection_count=\[1.5\]"):
+        Reflection([3], [1], reflection_count=1.5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])

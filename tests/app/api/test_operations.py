@@ -1,0 +1,61 @@
+"""The flow endpoints in array code: what runs on the event loop, and what beside it."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.api import operations
+from app.tensors import FactorLayout
+from tests.app.worlds import FACTORS, app_of, client_of, put, rows
+
+
+@pytest.fixture
+def on_loop(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[bool]]:
+    """Notes of each function that works on all arrays of a request whether it ran on the event loop's thread."""
+    notes: dict[str, set[bool]] = {}
+
+    def noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any) -> Any:
+            notes.setdefault(name, set()).add(threading.current_thread() is threading.main_thread())
+            return function(*arguments)
+
+        return noted
+
+    for name in ("log_likelihood", "check_results", "round_trip_error"):
+        monkeypatch.setattr(operations, name, noting(name, getattr(operations, name)))
+    monkeypatch.setattr(FactorLayout, "join", noting("join", FactorLayout.join))
+    return notes
+
+
+async def ask(client: httpx.AsyncClient, count: int) -> None:
+    """Ask for all that works on whole arrays, with so many rows."""
+    body = (await client.post("/factors", json={"latents": rows(count).tolist()})).json()
+    answer = await client.post(
+        "/invert?check=true", json={"factors": {name: body["factors"][name] for name in FACTORS}}
+    )
+    assert len(answer.json()["round_trip_error"]) == count
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2, True), (6000, False)])
+async def test_only_small_requests_are_worked_on_by_the_loop(
+    folder: Path, on_loop: dict[str, set[bool]], count: int, expected: bool
+) -> None:
+    """Arrays of a large request are worked on in threads, so that others need not wait; small ones at once."""
+    async with client_of(app_of(folder)) as client:
+        await ask(client, count)
+    assert on_loop == {name: {expected} for name in ("log_likelihood", "check_results", "round_trip_error", "join")}
+
+
+async def test_what_is_refused_in_a_thread_is_refused_all_the_same(tmp_path: Path) -> None:
+    """A large request whose results overflow gets the same 422 as a small one."""
+    put(tmp_path)
+    async with client_of(app_of(tmp_path)) as client:
+        latents = rows(6000).tolist()
+        latents[5000][3] = 2e38
+        answer = await client.post("/encode", json={"latents": latents})
+    assert answer.status_code == 422
+    assert "these rows overflow: 5000;" in answer.json()["detail"]
