@@ -16,11 +16,14 @@ from gyoza.inference.plan import (
     Floats,
     Gather,
     Indices,
+    Linear,
     Opaque,
     OpaqueNetwork,
     Plan,
     Rotation,
+    Spline,
 )
+from gyoza.inference.splines import couple_spline, decouple_spline
 
 Logdet: TypeAlias = Floats | float
 """[n], or one number that holds for every row."""
@@ -115,6 +118,16 @@ def _(step: Rotation, rows: Floats) -> Floats:
 
 
 @encode_step.register
+def _(step: Linear, rows: Floats) -> tuple[Floats, Logdet]:
+    return rows @ step.matrix, step.logdet
+
+
+@invert_step.register
+def _(step: Linear, rows: Floats) -> Floats:
+    return rows @ step.inverse
+
+
+@encode_step.register
 def _(step: Opaque, rows: Floats) -> tuple[Floats, Logdet]:
     return step.encode(rows)
 
@@ -185,6 +198,16 @@ def _(law: BoundedAffine, x: Floats, parameters: Floats) -> tuple[Floats, Logdet
 def _(law: BoundedAffine, y: Floats, parameters: Floats) -> Floats:
     shift, log_scale = shift_and_log_scale(law, parameters)
     return (y - shift) * np.exp(-log_scale)
+
+
+@couple.register
+def _(law: Spline, x: Floats, parameters: Floats) -> tuple[Floats, Logdet]:
+    return couple_spline(law, x, parameters)
+
+
+@decouple.register
+def _(law: Spline, y: Floats, parameters: Floats) -> Floats:
+    return decouple_spline(law, y, parameters)
 
 
 def shift_and_log_scale(law: BoundedAffine, parameters: Floats) -> tuple[Floats, Floats]:

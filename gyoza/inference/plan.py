@@ -52,6 +52,18 @@ class Rotation:
 
 
 @dataclass(frozen=True, eq=False)
+class Linear:
+    """Multiply by an invertible matrix: ``y = x @ matrix``, undone by ``x = y @ inverse``."""
+
+    matrix: Floats
+    """[D, D]; float64, cast when the plan is compiled."""
+    inverse: Floats
+    """[D, D]; likewise, and computed from the factors of the matrix."""
+    logdet: float
+    """ln|det matrix|, the same for every row."""
+
+
+@dataclass(frozen=True, eq=False)
 class Dense:
     """One dense layer: ``activation(x @ kernel + bias)``."""
 
@@ -89,6 +101,25 @@ class BoundedAffine:
     bound: float
 
 
+@dataclass(frozen=True)
+class Spline:
+    """The coupling law of a monotone rational-quadratic spline on [−bound, bound], the identity outside.
+
+    Its parameters [n, (3K − 1)·C] are the raw widths and heights of K bins and the raw slopes at the K − 1 inner knots,
+    each C side by side; a raw value of 0 everywhere is the identity. logdet Σ ln of the slopes at the entries.
+    """
+
+    bins: int
+    """K."""
+    bound: float
+    smallest_share: float
+    """The least share of the interval that a bin takes."""
+    smallest_slope: float
+
+
+Law: TypeAlias = Additive | BoundedAffine | Spline
+
+
 @dataclass(frozen=True, eq=False)
 class Coupling:
     """Transform C columns by a law whose parameters a network computes from the K kept columns; K + C = D."""
@@ -98,7 +129,7 @@ class Coupling:
     changed: Indices
     """[C], ascending."""
     network: DenseNetwork | OpaqueNetwork
-    law: Additive | BoundedAffine
+    law: Law
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +142,7 @@ class Opaque:
     """rows [n, D'] -> rows [n, D]."""
 
 
-Step: TypeAlias = Gather | Affine | Rotation | Coupling | Opaque
+Step: TypeAlias = Gather | Affine | Rotation | Linear | Coupling | Opaque
 
 
 @dataclass(frozen=True, eq=False)

@@ -107,6 +107,12 @@ def zeros_per_row(x: Any) -> Any:
     return ops.zeros_like(x[(slice(None), *[0] * (len(x.shape) - 1))])
 
 
+def places_per_row(x: Any, axes: Sequence[int], dtype: str) -> Any:
+    """Return how many entries of each row of ``x`` [batch, …] lie along the axes other than ``axes``: [batch]."""
+    places = x[tuple(0 if axis in axes else slice(None) for axis in range(len(x.shape)))]
+    return ops.sum(ops.ones_like(places, dtype=dtype), axis=tuple(range(1, len(places.shape))))
+
+
 def join_axes(x: Any, axes: Sequence[int], shape: Sequence[int]) -> Any:
     """Flatten a tensor along axes.
 
@@ -125,7 +131,7 @@ def join_axes(x: Any, axes: Sequence[int], shape: Sequence[int]) -> Any:
     if len(axes) == 1:
         return x
     kept = rank - len(axes)
-    return ops.reshape(x, [*_sizes(x)[:kept], prod(shape)])
+    return ops.reshape(x, [*known_sizes(x)[:kept], prod(shape)])
 
 
 def split_axes(x: Any, axes: Sequence[int], shape: Sequence[int]) -> Any:
@@ -140,14 +146,14 @@ def split_axes(x: Any, axes: Sequence[int], shape: Sequence[int]) -> Any:
         [batch, …], the tensor that ``join_axes`` was given.
     """
     if len(axes) > 1:
-        x = ops.reshape(x, [*_sizes(x)[:-1], *shape])
+        x = ops.reshape(x, [*known_sizes(x)[:-1], *shape])
     rank = len(x.shape)
     order = [axis for axis in range(rank) if axis not in axes] + list(axes)
     return x if order == list(range(rank)) else ops.transpose(x, np.argsort(order).tolist())
 
 
-def _sizes(x: Any) -> list[Any]:
-    """The shape of a tensor, each size an int where it is known; −1 where a symbolic tensor does not know it."""
+def known_sizes(x: Any) -> list[Any]:
+    """Return the shape of a tensor, each size an int where it is known; −1 where a symbolic tensor does not know it."""
     return [-1 if size is None else size for size in ops.shape(x)]
 
 
@@ -186,3 +192,20 @@ def joined_indices(axes: Sequence[int], input_shape: Sequence[int]) -> Indices:
     positions = np.arange(prod(input_shape), dtype=np.intp).reshape(tuple(input_shape))
     moved = np.moveaxis(positions, [axis - 1 for axis in axes], range(-len(axes), 0))
     return moved.reshape(-1, prod(input_shape[axis - 1] for axis in axes))
+
+
+def spread_matrix(block: NDArray[Any], axes: Sequence[int], input_shape: Sequence[int]) -> NDArray[Any]:
+    """Return the matrix that does to a whole latent what a block does along axes.
+
+    Args:
+        block: [D, D], by which rows [others, D] of ``join_axes`` are multiplied from the right.
+        axes: The axes, counted with the batch axis.
+        input_shape: The shape of one latent, without the batch axis.
+
+    Returns:
+        [E, E] for rows [n, E], E being the product of ``input_shape``.
+    """
+    matrix = np.zeros((prod(input_shape), prod(input_shape)), block.dtype)
+    for indices in joined_indices(axes, input_shape):
+        matrix[np.ix_(indices, indices)] = block
+    return matrix

@@ -1,5 +1,6 @@
 """The slow way to a flow's numbers: its Keras layers one by one, and automatic differentiation. For checks."""
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -10,15 +11,22 @@ from numpy.typing import ArrayLike, NDArray
 from gyoza.inference.plan import Floats
 from gyoza.modelling.autodiff import gradient, jacobian
 from gyoza.modelling.axes import as_floats, broadcast_shape
-from gyoza.modelling.flow_layers import ActivationNormalization, Coupling, FlowModel, Permutation, Reflection
+from gyoza.modelling.flow_layers import (
+    ActivationNormalization,
+    Coupling,
+    FlowModel,
+    InvertibleLinear,
+    Permutation,
+    Reflection,
+)
 from gyoza.modelling.flow_layers.coupling import STRUCTURE
 from gyoza.modelling.flow_layers.lowering import inherits
+from gyoza.modelling.flow_layers.reshape import Rearrangement
 
 LARGEST_JACOBIAN = 1024
 """Up to how many entries of a latent the whole Jacobian of a flow is computed."""
 LARGEST_OWN_JACOBIAN = 4096
 """The same of a single layer of which nothing is known, in a flow that is larger than that."""
-NORMALIZATION = ("call", "_prepare_variables_for_computation_")
 
 
 class LayeredFlow:
@@ -51,9 +59,9 @@ class LayeredFlow:
         """Compute log|det J| from derivatives instead of the layers' formulas.
 
         Up to 1,024 entries it is that of the whole flow's Jacobian. Above, the layers' terms are summed: of gyoza's
-        couplings and ``ActivationNormalization`` from the derivatives of single entries; of permutations from
-        their indices; of reflections from what they do to a basis; of other layers from their whole Jacobian. Only a layer of another kind
-        with more than 4,096 entries is taken at its word, so there a wrong logdet is not found.
+        couplings and ``ActivationNormalization`` from the derivatives of single entries; of layers that only move entries
+        from where these go; of linear ones from what they do to a basis; of other layers from their whole Jacobian. Only
+        a layer of another kind with more than 4,096 entries is taken at its word, so there a wrong logdet is not found.
 
         Args:
             latents: [n, *latent_shape].
@@ -79,14 +87,9 @@ def layerwise_logdet(layer: Any, x: Floats) -> Floats:
     """
     if isinstance(layer, FlowModel) and layer._runs_its_layers_():
         return flow_logdet(layer, x)
-    if isinstance(layer, Coupling) and inherits(layer, Coupling, STRUCTURE) and layer._plan_law_() is not None:
-        return entrywise_logdet(layer, x, ~layer._mask_.passing_entries(x.shape[1:]))
-    if isinstance(layer, ActivationNormalization) and inherits(layer, ActivationNormalization, NORMALIZATION):
-        return entrywise_logdet(layer, x, np.ones(x[0].size, np.bool_))
-    if isinstance(layer, Permutation) and inherits(layer, Permutation, ["call", "_reorder"]):
-        return permutation_logdet(layer, x)
-    if isinstance(layer, Reflection) and inherits(layer, Reflection, ["call", "_reflect_", "_rotate"]):
-        return reflection_logdet(layer, x)
+    for kind, methods, function in KINDS:
+        if isinstance(layer, kind) and inherits(layer, kind, methods):
+            return function(layer, x)
     return unknown_logdet(layer, x)
 
 
@@ -97,6 +100,18 @@ def flow_logdet(flow: FlowModel, x: Floats) -> Floats:
         logdet += layerwise_logdet(layer, x)
         x = np.asarray(ops.convert_to_numpy(layer(x)[0]))
     return logdet
+
+
+def coupling_logdet(layer: Coupling, x: Floats) -> Floats:
+    """Compute the log|det J| [n] of a coupling whose law transforms each entry by itself, as those of gyoza do."""
+    if layer._plan_law_() is None:
+        return unknown_logdet(layer, x)
+    return entrywise_logdet(layer, x, ~layer._mask_.passing_entries(x.shape[1:]))
+
+
+def normalization_logdet(layer: ActivationNormalization, x: Floats) -> Floats:
+    """Compute the log|det J| [n] of a layer that shifts and scales each entry."""
+    return entrywise_logdet(layer, x, np.ones(x[0].size, np.bool_))
 
 
 def entrywise_logdet(layer: Any, x: Floats, changed: NDArray[np.bool_]) -> Floats:
@@ -114,6 +129,21 @@ def permutation_logdet(layer: Permutation, x: Floats) -> Floats:
     """Return 0 [n] if the layer's indices take each entry once, as those of a permutation do, else −inf."""
     indices = np.sort(ops.convert_to_numpy(layer._forward_permutation_))
     return np.full(len(x), 0.0 if np.array_equal(indices, np.arange(len(indices))) else -np.inf)
+
+
+def rearrangement_logdet(layer: Rearrangement, x: Floats) -> Floats:
+    """Return 0 [n] if the layer gives each entry of a row once, whatever its shape, else −inf."""
+    places = np.arange(x[0].size, dtype=np.int32)
+    moved = ops.convert_to_numpy(layer._rearrange(ops.convert_to_tensor(places.reshape(1, *x.shape[1:]))))
+    return np.full(len(x), 0.0 if np.array_equal(np.sort(moved, axis=None), places) else -np.inf)
+
+
+def linear_logdet(layer: InvertibleLinear, x: Floats) -> Floats:
+    """Compute the log|det J| [n] of a linear layer from what it does to a basis along its axes, at each other place."""
+    size = prod(layer._shape_)
+    places = broadcast_shape(x.ndim, layer._axes_, layer._shape_)[1:]
+    matrix = np.asarray(ops.convert_to_numpy(layer(np.eye(size, dtype=x.dtype).reshape(-1, *places))[0]), np.float64)
+    return np.full(len(x), np.linalg.slogdet(matrix.reshape(size, size))[1] * (x[0].size // size))
 
 
 def reflection_logdet(layer: Reflection, x: Floats) -> Floats:
@@ -145,3 +175,14 @@ def unknown_logdet(layer: Any, x: Floats) -> Floats:
 def slogdets(matrices: Floats) -> Floats:
     """Return log|det| [n] of matrices [n, D, D], in double precision."""
     return np.asarray(np.linalg.slogdet(matrices.astype(np.float64))[1])
+
+
+KINDS: tuple[tuple[type, tuple[str, ...], Callable[[Any, Floats], Floats]], ...] = (
+    (Coupling, STRUCTURE, coupling_logdet),
+    (ActivationNormalization, ("call", "_prepare_variables_for_computation_"), normalization_logdet),
+    (Permutation, ("call", "_reorder"), permutation_logdet),
+    (Rearrangement, ("call",), rearrangement_logdet),
+    (Reflection, ("call", "_reflect_", "_rotate"), reflection_logdet),
+    (InvertibleLinear, ("call", "_triangles", "_precise_rows", "_shaped"), linear_logdet),
+)
+"""Kinds of layers whose derivatives have a structure, what a layer of the kind must inherit to have it, and the use of it."""

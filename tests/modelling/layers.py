@@ -15,12 +15,17 @@ from gyoza.modelling.flow_layers import (
     AffineCoupling,
     CheckerBoardPermutation,
     Coupling,
+    Flatten,
     FlowLayer,
     FlowModel,
     HeavisidePermutation,
+    InvertibleLinear,
     Permutation,
+    RationalQuadraticSplineCoupling,
     Reflection,
+    Reshape,
     ShufflePermutation,
+    Squeeze,
 )
 from gyoza.modelling.masks import CheckerBoardMask, HeavisideMask
 
@@ -129,28 +134,40 @@ class Case:
     """dtype -> the layer, not built."""
     shape: tuple[int, ...]
     """Of one input."""
-    linear: bool = False
-    """Whether its derivatives don't depend on the input."""
+    codes: tuple[int, ...] | None = None
+    """The shape of one output, where that is not the input's."""
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """The shape of one output."""
+        return self.shape if self.codes is None else self.codes
 
     @property
     def size(self) -> int:
-        """The entries of one input."""
+        """The entries of one input, and of one output."""
         return prod(self.shape)
 
 
 IMAGE = (2, 3, 2)
+
+
+def spline(shape: list[int], axes: list[int], network: Any, mask: Any, **keywords: Any) -> Callable[[str], Any]:
+    """A constructor of a spline coupling with 3 bins, whose network is made by ``network`` for 8 parameters an entry."""
+    return lambda d: RationalQuadraticSplineCoupling(
+        compute_coupling_parameters=network(d), **masked(mask, shape, axes), bins=3, dtype=d, **keywords
+    )
+
+
 CASES: dict[str, Case] = {
-    "actnorm": Case(lambda d: ActivationNormalization([5], [1], dtype=d), (5,), linear=True),
-    "actnorm of pixels": Case(lambda d: ActivationNormalization([2, 3], [1, 2], dtype=d), IMAGE, linear=True),
-    "actnorm of axes apart": Case(lambda d: ActivationNormalization([2, 2], [1, 3], dtype=d), IMAGE, linear=True),
-    "permutation": Case(lambda d: Permutation([4], [1], [2, 0, 3, 1], dtype=d), (4,), linear=True),
-    "checkerboard permutation": Case(lambda d: CheckerBoardPermutation([3, 3], [1, 2], dtype=d), (3, 3), linear=True),
-    "heaviside permutation": Case(lambda d: HeavisidePermutation([5], [1], dtype=d), (5,), linear=True),
-    "shuffle of axes apart": Case(lambda d: ShufflePermutation([2, 2], [1, 3], seed=3, dtype=d), IMAGE, linear=True),
-    "reflection": Case(lambda d: Reflection([5], [1], reflection_count=3, seed=0, dtype=d), (5,), linear=True),
-    "reflection of axes apart": Case(
-        lambda d: Reflection([2, 2], [1, 3], reflection_count=2, seed=0, dtype=d), IMAGE, linear=True
-    ),
+    "actnorm": Case(lambda d: ActivationNormalization([5], [1], dtype=d), (5,)),
+    "actnorm of pixels": Case(lambda d: ActivationNormalization([2, 3], [1, 2], dtype=d), IMAGE),
+    "actnorm of axes apart": Case(lambda d: ActivationNormalization([2, 2], [1, 3], dtype=d), IMAGE),
+    "permutation": Case(lambda d: Permutation([4], [1], [2, 0, 3, 1], dtype=d), (4,)),
+    "checkerboard permutation": Case(lambda d: CheckerBoardPermutation([3, 3], [1, 2], dtype=d), (3, 3)),
+    "heaviside permutation": Case(lambda d: HeavisidePermutation([5], [1], dtype=d), (5,)),
+    "shuffle of axes apart": Case(lambda d: ShufflePermutation([2, 2], [1, 3], seed=3, dtype=d), IMAGE),
+    "reflection": Case(lambda d: Reflection([5], [1], reflection_count=3, seed=0, dtype=d), (5,)),
+    "reflection of axes apart": Case(lambda d: Reflection([2, 2], [1, 3], reflection_count=2, seed=0, dtype=d), IMAGE),
     "additive": Case(
         lambda d: AdditiveCoupling(
             compute_coupling_parameters=dense(5, 5, d), **masked(HeavisideMask, [5], [1]), dtype=d
@@ -185,6 +202,24 @@ CASES: dict[str, Case] = {
         ),
         IMAGE,
     ),
+    "spline": Case(spline([5], [1], lambda d: dense(5, 40, d), HeavisideMask), (5,)),
+    "spline of pixels": Case(
+        spline(
+            [2, 3], [1, 2], lambda d: keras.layers.Conv2D(16, 2, padding="same", dtype=d), CheckerBoardMask, bound=2.0
+        ),
+        IMAGE,
+    ),
+    "spline of axes apart": Case(
+        spline([2, 2], [1, 3], lambda d: keras.layers.Conv2D(16, 1, dtype=d), CheckerBoardMask), IMAGE
+    ),
+    "linear": Case(lambda d: InvertibleLinear([5], [1], seed=0, dtype=d), (5,)),
+    "linear of channels": Case(lambda d: InvertibleLinear([2], [3], seed=0, dtype=d), IMAGE),
+    "linear of axes apart": Case(lambda d: InvertibleLinear([2, 2], [1, 3], seed=0, dtype=d), IMAGE),
+    "reshape": Case(lambda d: Reshape([3, 2], [2, 3], [2, 1, 3], dtype=d), IMAGE, (2, 2, 1, 3)),
+    "flatten": Case(lambda d: Flatten(IMAGE, [1, 2, 3], dtype=d), IMAGE, (12,)),
+    "squeeze": Case(lambda d: Squeeze([4, 2], [1, 2], dtype=d), (4, 2, 3), (2, 1, 12)),
+    "squeeze of a signal": Case(lambda d: Squeeze([6], [1], factor=3, dtype=d), (6, 2), (2, 6)),
+    "squeeze of axes apart": Case(lambda d: Squeeze([2, 2], [1, 3], dtype=d), (2, 3, 2, 1), (1, 3, 1, 4)),
     "own layer": Case(lambda d: Softening([3], [1], dtype=d), (3,)),
     "own coupling": Case(
         lambda d: Doubling(compute_coupling_parameters=dense(4, 4, d), **masked(HeavisideMask, [4], [1]), dtype=d), (4,)
@@ -220,3 +255,8 @@ def rows(name: str, count: int, dtype: str, scale: float = 1.0) -> Any:
     """Random inputs [count, …] for a layer of the table."""
     draws = np.random.default_rng(count).standard_normal((count, *CASES[name].shape))
     return (scale * draws).astype(dtype)
+
+
+def codes(name: str, count: int, dtype: str, scale: float = 1.0) -> Any:
+    """Random outputs [count, …] for a layer of the table."""
+    return rows(name, count, dtype, scale).reshape(count, *CASES[name].code_shape)

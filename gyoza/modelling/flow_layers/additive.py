@@ -65,6 +65,6 @@ class AdditiveCoupling(Coupling):
         """Return the shift."""
         return (coupling_parameters,)
 
-    def _plan_law_(self) -> plan.Additive | plan.BoundedAffine | None:
+    def _plan_law_(self) -> plan.Law | None:
         """Return the plan's additive law, unless a subclass changes it."""
         return plan.Additive() if inherits(self, AdditiveCoupling, LAW) else None

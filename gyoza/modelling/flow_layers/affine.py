@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from gyoza.inference import plan
-from gyoza.modelling.flow_layers.coupling import LAW, Coupling, check_parameters, parameters_error
+from gyoza.modelling.flow_layers.coupling import LAW, Coupling, check_parameters, check_stacked
 from gyoza.modelling.flow_layers.lowering import inherits
 from gyoza.modelling.masks import Mask
 
@@ -89,11 +89,10 @@ class AffineCoupling(Coupling):
 
     def _check_parameters_(self, parameters: Any, input_shape: tuple[int | None, ...]) -> None:
         """Check that the network gives a shift and a log-scale that fit the input."""
-        pair = isinstance(parameters, (list, tuple))
-        double = input_shape if pair or input_shape[-1] is None else (*input_shape[:-1], 2 * input_shape[-1])
-        if not pair and parameters.shape[-1] not in (None, double[-1]):
-            raise parameters_error([parameters], double, self.name)
-        check_parameters(parameters if pair else [parameters], double, self.name, count=2 if pair else 1)
+        if isinstance(parameters, (list, tuple)):
+            check_parameters(parameters, input_shape, self.name, count=2)
+        else:
+            check_stacked(parameters, input_shape, self.name, count=2)
 
     def _split_parameters_(self, coupling_parameters: Any) -> tuple[Any, ...]:
         """Return the shift and the raw log-scale."""
@@ -101,7 +100,7 @@ class AffineCoupling(Coupling):
             return tuple(coupling_parameters)
         return tuple(ops.split(coupling_parameters, 2, axis=-1))
 
-    def _plan_law_(self) -> plan.Additive | plan.BoundedAffine | None:
+    def _plan_law_(self) -> plan.Law | None:
         """Return the plan's bounded affine law, unless a subclass changes it."""
         own = inherits(self, AffineCoupling, (*LAW, "_shift_and_log_scale"))
         return plan.BoundedAffine(self._log_scale_bound_) if own else None

@@ -168,7 +168,7 @@ class Coupling(FlowLayer):
         kept, changed = np.flatnonzero(keeps), np.flatnonzero(~keeps)
         return (plan.Coupling(kept, changed, self._lower_network(kept, changed, tuple(input_shape)), law),)
 
-    def _plan_law_(self) -> plan.Additive | plan.BoundedAffine | None:
+    def _plan_law_(self) -> plan.Law | None:
         """Return the plan's word for this layer's law, None where it has none."""
         return None
 
@@ -239,6 +239,19 @@ def check_parameters(tensors: Sequence[Any], input_shape: Sequence[int | None], 
     )
     if not fit:
         raise parameters_error(tensors, input_shape, name)
+
+
+def check_stacked(parameters: Any, input_shape: Sequence[int | None], name: str, count: int) -> None:
+    """Check that one symbolic tensor of a coupling's network holds ``count`` times the input along its last axis.
+
+    Raises:
+        ValueError: It does not.
+    """
+    last = None if input_shape[-1] is None else count * input_shape[-1]
+    stacked = (*input_shape[:-1], last)
+    if getattr(parameters, "shape", (1,))[-1] == 1 != last:
+        raise parameters_error([parameters], stacked, name)
+    check_parameters([parameters], stacked, name)
 
 
 def parameters_error(tensors: Sequence[Any], input_shape: Sequence[int | None], name: str) -> ValueError:

@@ -20,6 +20,8 @@ IDLE_LAYERS = (
 """Layers that do nothing outside training."""
 LINKS = (keras.layers.Dense, keras.layers.Activation, *IDLE_LAYERS)
 """Layers that a chain may hold."""
+LARGEST_MATRIX = 1024
+"""Up to how many entries of a latent a linear layer becomes one matrix in a plan."""
 
 
 def inherits(layer: Any, owner: type, names: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from keras import ops
 
 from gyoza.inference.plan import Plan, Step
 from gyoza.modelling.axes import as_floats, zeros_per_row
-from gyoza.modelling.flow_layers.base import accepts_training
+from gyoza.modelling.flow_layers.base import accepts_training, draw_seed
 from gyoza.modelling.flow_layers.lowering import inherits, opaque
 
 DIRECTIONS = ("call", "invert")
@@ -22,6 +22,8 @@ PLAN_DTYPES = ("float32", "float64")
 @keras.saving.register_keras_serializable(package="gyoza")
 class FlowModel(keras.Model):
     """A normalizing flow: flow layers in a row.
+
+    Compiled without a loss, it trains by maximum likelihood: ``compile("adam")`` and ``fit(x)``, without targets.
 
     Args:
         flow_layers: Layers, mostly ``FlowLayer``s. Any Keras layer will do whose ``call`` gives outputs and logdet
@@ -127,8 +129,58 @@ class FlowModel(keras.Model):
             log N(T(z); 0, I) + log|det J|, [batch].
         """
         codes, logdet = self(inputs)
-        squares = ops.sum(codes * codes, axis=tuple(range(1, len(codes.shape))))
-        return logdet - 0.5 * (squares + prod(codes.shape[1:]) * log(2 * pi))
+        return log_likelihood(codes, logdet)
+
+    def sample(self, count: int, seed: int | None = None) -> Any:
+        """Draw latents: codes from N(0, I), mapped back.
+
+        Args:
+            count: How many.
+            seed: The codes are the first ``count`` · D draws of ``numpy.random.RandomState(seed).standard_normal``. By
+                default a seed that ``keras.utils.set_random_seed`` governs.
+
+        Returns:
+            Latents [count, …].
+
+        Raises:
+            ValueError: The model is not built, or was built for inputs of which a size was not known.
+        """
+        shape = self._known_shapes()[-1]
+        draws = np.random.RandomState(draw_seed() if seed is None else seed).standard_normal((count, *shape))
+        return self.invert(draws)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """Compute what ``fit`` minimises: the compiled loss, or without one the mean of −``log_prob`` over the batch.
+
+        Args:
+            x: The inputs.
+            y: The targets; None for training by maximum likelihood.
+            y_pred: What ``call`` made of the inputs.
+            sample_weight: [batch], how much each row counts.
+            training: Whether this is a step of training.
+
+        Returns:
+            The loss, a number.
+
+        Raises:
+            ValueError: The model was compiled without a loss, and there are targets, or pairs.
+        """
+        if self.loss is not None:
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        if y is not None or not isinstance(y_pred, tuple):
+            raise ValueError(
+                f"{self.name} was compiled without a loss, so it trains by maximum likelihood: fit(x) with one batch of "
+                "latents and no y. For pairs and y, compile(loss=SupervisedFactorLoss(…)). "
+                f"Received: x={shapes_of(x)}, y={shapes_of(y)}"
+            )
+        codes, logdet = (ops.cast(part, self.variable_dtype) for part in y_pred)
+        losses = -log_likelihood(codes, logdet)
+        weighted = (
+            losses if sample_weight is None else losses * ops.cast(ops.reshape(sample_weight, (-1,)), losses.dtype)
+        )
+        return ops.mean(weighted) + sum(self.losses)
 
     def lower(self) -> Plan:
         """Lower the built model to a plan for ``gyoza.inference``, with the weights as they are now.
@@ -140,17 +192,12 @@ class FlowModel(keras.Model):
             ValueError: The model is not built, was built for inputs of which a size was not known, or computes in half
                 precision.
         """
-        if not self._layer_shapes_ or any(None in shape for shape in self._layer_shapes_):
-            raise ValueError(
-                f"{self.name} must be built for inputs of known size before it can be lowered; call it on a batch of "
-                f"latents, or build([None, …]). Received: shapes={list(self._layer_shapes_)}"
-            )
+        shapes = self._known_shapes()
         if self.compute_dtype not in PLAN_DTYPES:
             raise ValueError(
                 f"A plan computes in one of {PLAN_DTYPES}; make {self.name} anew with such a dtype and set its weights. "
                 f"Received: compute_dtype={self.compute_dtype}"
             )
-        shapes = [tuple(size for size in shape if size is not None) for shape in self._layer_shapes_]
         if not self._runs_its_layers_():
             codes, _ = self(ops.zeros((1, *shapes[0]), dtype=self.compute_dtype))
             shapes = [shapes[0], tuple(codes.shape[1:])]
@@ -169,6 +216,15 @@ class FlowModel(keras.Model):
         layers = [keras.saving.deserialize_keras_object(part, custom_objects) for part in parts]
         return cls(**{**config, "flow_layers": layers})
 
+    def _known_shapes(self) -> list[tuple[int, ...]]:
+        """Return the shapes of latents, between the layers, and of codes, without the batch axis."""
+        if not self._layer_shapes_ or any(None in shape for shape in self._layer_shapes_):
+            raise ValueError(
+                f"{self.name} must be built for inputs of known size before this; call it on a batch of latents, or "
+                f"build([None, …]). Received: shapes={list(self._layer_shapes_)}"
+            )
+        return [tuple(size for size in shape if size is not None) for shape in self._layer_shapes_]
+
     def _runs_its_layers_(self) -> bool:
         """Whether the model is its layers in a row, which a subclass with a ``call`` or ``invert`` of its own is not."""
         return inherits(self, FlowModel, DIRECTIONS)
@@ -186,6 +242,17 @@ class FlowModel(keras.Model):
             return (opaque(layer, input_shape, output_shape),)
         steps: tuple[Step, ...] = layer.lower().steps if isinstance(layer, FlowModel) else layer.lower(input_shape)
         return steps
+
+
+def log_likelihood(codes: Any, logdet: Any) -> Any:
+    """Return log N(codes; 0, I) + logdet, [batch], from codes [batch, …] and logdet [batch]."""
+    squares = ops.sum(codes * codes, axis=tuple(range(1, len(codes.shape))))
+    return logdet - 0.5 * (squares + prod(codes.shape[1:]) * log(2 * pi))
+
+
+def shapes_of(tensors: Any) -> Any:
+    """Return the shapes of what Keras was given, for a message."""
+    return keras.tree.map_structure(lambda tensor: tuple(tensor.shape), tensors)
 
 
 def leaves(model: FlowModel) -> Iterator[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.plan import Affine, Step
-from gyoza.modelling.axes import broadcast_shape, concrete, spread
+from gyoza.modelling.axes import broadcast_shape, concrete, places_per_row, spread
 from gyoza.modelling.flow_layers.base import FlowLayer
 from gyoza.modelling.flow_layers.lowering import inherits
 
@@ -113,9 +113,7 @@ class ActivationNormalization(FlowLayer):
         Returns:
             log|det J| [batch].
         """
-        x = self._prepare(x)
-        shared = x[tuple(0 if axis in self._axes_ else slice(None) for axis in range(len(x.shape)))]
-        count = ops.sum(ops.ones_like(shared, dtype=self.variable_dtype), axis=tuple(range(1, len(shared.shape))))
+        count = places_per_row(self._prepare(x), self._axes_, self.variable_dtype)
         return ops.cast(-count * ops.sum(ops.log(ops.abs(self._scale_))), self.compute_dtype)
 
     def lower(self, input_shape: Sequence[int]) -> tuple[Step, ...]:

@@ -9,12 +9,9 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.plan import Rotation, Step
-from gyoza.modelling.axes import as_integers, join_axes, joined_indices, split_axes
+from gyoza.modelling.axes import as_integers, join_axes, split_axes, spread_matrix
 from gyoza.modelling.flow_layers.base import VolumePreserving, draw_seed
-from gyoza.modelling.flow_layers.lowering import inherits
-
-LARGEST_MATRIX = 1024
-"""Up to how many entries of a latent the reflections become one matrix in a plan."""
+from gyoza.modelling.flow_layers.lowering import LARGEST_MATRIX, inherits
 
 
 @keras.saving.register_keras_serializable(package="gyoza")
@@ -114,10 +111,7 @@ class Reflection(VolumePreserving):
         if not inherits(self, Reflection, methods) or prod(input_shape) > LARGEST_MATRIX:
             return super().lower(input_shape)
         block = householder_product(ops.convert_to_numpy(self._reflection_normals_).astype(np.float64))
-        matrix = np.zeros((prod(input_shape), prod(input_shape)))
-        for indices in joined_indices(self._axes_, input_shape):
-            matrix[np.ix_(indices, indices)] = block.T if self._inverse_mode_ else block
-        return (Rotation(matrix),)
+        return (Rotation(spread_matrix(block.T if self._inverse_mode_ else block, self._axes_, input_shape)),)
 
     def get_config(self) -> dict[str, Any]:
         """Return what the constructor takes, ready for JSON."""
