@@ -75,7 +75,7 @@ def pieces(law: Spline, parameters: Floats, places: Floats, axis: int) -> Piece:
     Returns:
         A piece for each entry, [n, C].
     """
-    raw = parameters.reshape(len(parameters), 3 * law.bins - 1, -1)
+    raw = parameters.reshape(len(parameters), 3 * law.bins - 1, places.shape[1])
     knots = ends(law, raw[:, : law.bins]), ends(law, raw[:, law.bins : 2 * law.bins])
     index = (places[:, None] >= knots[axis][:, 1:-1]).sum(axis=1, keepdims=True)
     (x, x1), (y, y1), (start, end) = (

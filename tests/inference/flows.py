@@ -13,10 +13,12 @@ from gyoza.inference.plan import (
     DenseNetwork,
     Floats,
     Gather,
+    Linear,
     Opaque,
     OpaqueNetwork,
     Plan,
     Rotation,
+    Spline,
     Step,
 )
 
@@ -39,12 +41,15 @@ def steps() -> dict[str, Step]:
     random = np.random.RandomState(1)
     orthogonal, _ = np.linalg.qr(random.normal(size=(SIZE, SIZE)))
     network = dense_network(random, 3)
+    matrix = random.normal(size=(SIZE, SIZE))
     return {
         "gather": Gather(random.permutation(SIZE)),
         "affine": Affine(np.exp(random.normal(size=SIZE)) * [1, -1, 1, 1, -1, 1], random.normal(size=SIZE)),
         "rotation": Rotation(orthogonal),
         "additive coupling": Coupling(EVEN, ODD, network, Additive()),
         "affine coupling": Coupling(ODD, EVEN, dense_network(random, 6), BoundedAffine(1.5)),
+        "linear": Linear(matrix, np.linalg.inv(matrix), float(np.linalg.slogdet(matrix)[1])),
+        "spline coupling": Coupling(EVEN, ODD, dense_network(random, 3 * 11), Spline(4, 1.5, 0.01, 0.01)),
         "opaque network": Coupling(EVEN, ODD, OpaqueNetwork(lambda kept: np.sin(kept) ** 2), Additive()),
         "opaque": Opaque(lambda rows: (rows**3 + rows, np.log(3 * rows**2 + 1).sum(axis=1)), inverse_of_cubic),
     }

@@ -252,7 +252,7 @@ def log_likelihood(codes: Any, logdet: Any) -> Any:
 
 def shapes_of(tensors: Any) -> Any:
     """Return the shapes of what Keras was given, for a message."""
-    return keras.tree.map_structure(lambda tensor: tuple(tensor.shape), tensors)
+    return keras.tree.map_structure(lambda tensor: None if tensor is None else tuple(tensor.shape), tensors)
 
 
 def leaves(model: FlowModel) -> Iterator[Any]:

@@ -16,8 +16,10 @@ from gyoza.modelling.flow_layers import (
     ActivationNormalization,
     AffineCoupling,
     DisentanglingFlowModel,
+    Flatten,
     FlowModel,
     HeavisidePermutation,
+    InvertibleLinear,
     Reflection,
     ShufflePermutation,
 )
@@ -103,6 +105,111 @@ def test_a_density_in_the_plane_integrates_to_one() -> None:
     line = np.linspace(-25, 25, 501)
     grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     assert float(np.exp(model.log_prob(grid)).sum() * 0.01) == pytest.approx(1, abs=1e-3)
+
+
+def linear_flow(dtype: str = "float64") -> FlowModel:
+    """A flow of an actnorm and an invertible linear layer on [3], built."""
+    model = FlowModel([ActivationNormalization([3], [1], dtype=dtype), InvertibleLinear([3], [1], seed=0, dtype=dtype)])
+    model.build((None, 3))
+    return model
+
+
+def test_samples_are_codes_of_a_frozen_stream_mapped_back() -> None:
+    """Draws are RandomState's, the first ones the same however many there are; without a seed they are others."""
+    model = linear_flow()
+    randomize(model, 0)
+    draws = np.random.RandomState(7).standard_normal((5, 3))
+    np.testing.assert_allclose(model(model.sample(5, seed=7))[0], draws, atol=1e-12)
+    np.testing.assert_array_equal(model.sample(2, seed=7), model.sample(5, seed=7)[:2])
+    assert np.abs(ops.convert_to_numpy(model.sample(2)) - ops.convert_to_numpy(model.sample(2))).max() > 1e-6
+
+
+def test_samples_have_the_shape_of_latents_and_the_models_density() -> None:
+    """Of image-shaped latents too; their mean and covariance are those of the flow's normal distribution."""
+    image = FlowModel([Flatten([2, 3], [1, 2])])
+    image.build((None, 2, 3))
+    assert image.sample(4, seed=0).shape == (4, 2, 3)
+    model = linear_flow()
+    randomize(model, 0)
+    offset = ops.convert_to_numpy(model.invert(np.zeros((1, 3))))[0]
+    matrix = ops.convert_to_numpy(model.invert(np.eye(3))) - offset
+    drawn = ops.convert_to_numpy(model.sample(200_000, seed=0))
+    np.testing.assert_allclose(drawn.mean(axis=0), offset, atol=0.03)
+    np.testing.assert_allclose(np.cov(drawn, rowvar=False), matrix.T @ matrix, atol=0.05)
+
+
+def test_an_unbuilt_flow_has_no_samples() -> None:
+    """Without a shape there is nothing to draw; the error says how to build the flow."""
+    with pytest.raises(ValueError, match=r"must be built for inputs of known size before this.*Received: shapes=\[\]"):
+        FlowModel([ActivationNormalization([2], [1])]).sample(1)
+
+
+def normal_rows(count: int = 512) -> np.ndarray:
+    """Rows [count, 3] of a normal distribution with correlated entries away from 0."""
+    draw = np.random.default_rng(0).standard_normal((count, 3))
+    return np.asarray(draw @ np.array([[2.0, 0.5, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 0.3]]) + [1.0, -3.0, 5.0])
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_without_targets_a_flow_trains_by_maximum_likelihood(jit: bool) -> None:
+    """Fit(x) of a flow compiled without a loss comes near the likelihood of the best normal distribution."""
+    x = normal_rows()
+    best = multivariate_normal(x.mean(axis=0), np.cov(x, rowvar=False)).logpdf(x).mean()
+    model = linear_flow("float32")
+    model.compile(keras.optimizers.Adam(0.02), jit_compile=jit)
+    history = model.fit(x, epochs=40, batch_size=64, verbose=0, validation_data=(x,)).history
+    assert history["loss"][-1] < history["loss"][0]
+    assert history["val_loss"][-1] == pytest.approx(-best, abs=0.05)
+
+
+def test_the_likelihoods_epoch_loss_is_the_mean_over_all_rows() -> None:
+    """Evaluate gives the mean of −log_prob, the smaller last batch and sample weights included."""
+    x, model = normal_rows(80), linear_flow("float32")
+    model.compile("sgd")
+    expected = -ops.convert_to_numpy(model.log_prob(x))
+    assert model.evaluate(x, batch_size=32, verbose=0) == pytest.approx(expected.mean(), rel=1e-5)
+    weights = np.arange(80) / 40
+    found = model.evaluate(keras_rows(x, weights), verbose=0)
+    assert found == pytest.approx((expected * weights).mean(), rel=1e-5)
+
+
+def keras_rows(x: np.ndarray, weights: np.ndarray) -> tf.data.Dataset:
+    """Rows and their weights in batches, without targets."""
+    return tf.data.Dataset.from_tensor_slices((x, weights)).batch(32).map(lambda rows, weight: (rows, None, weight))
+
+
+def test_losses_that_layers_add_count_too() -> None:
+    """A regulariser inside a coupling's network adds to the negative log-likelihood."""
+    at: dict[str, Any] = {"shape": [4], "axes": [1]}
+    network = keras.layers.Dense(8, kernel_regularizer=keras.regularizers.L2(0.5))
+    model = FlowModel([AffineCoupling(**at, compute_coupling_parameters=network, mask=HeavisideMask(**at))])
+    x = np.random.default_rng(0).standard_normal((8, 4)).astype("float32")
+    model.build((None, 4))
+    model.compile("sgd")
+    penalty = 0.5 * float(ops.sum(network.kernel**2))
+    expected = -ops.convert_to_numpy(model.log_prob(x)).mean() + penalty
+    assert model.evaluate(x, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+def test_targets_without_a_loss_are_refused() -> None:
+    """Neither targets nor pairs have a meaning for maximum likelihood; the error says what to compile."""
+    model = linear_flow("float32")
+    model.compile("sgd")
+    x = np.zeros((4, 3), "float32")
+    with pytest.raises(ValueError, match=r"compiled without a loss.*Received: x=\(None, 3\), y=\(None,"):
+        model.fit(x, x, verbose=0)
+    pairs_model, (halves, _) = disentangling(), pairs(4)
+    pairs_model.compile("sgd")
+    with pytest.raises(ValueError, match=r"For pairs and y, compile\(loss=SupervisedFactorLoss"):
+        pairs_model.fit(halves, verbose=0)
+
+
+def test_a_disentangling_flow_trains_on_single_batches_too() -> None:
+    """Maximum likelihood is there for it as for every flow."""
+    model, (x, _) = disentangling(dropout=False), pairs()
+    model.compile(keras.optimizers.Adam(0.01))
+    history = model.fit(x[0], epochs=4, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
 
 
 def test_the_dtype_is_the_first_layers() -> None:
