@@ -1,12 +1,14 @@
-"""The table of layers over which the laws run: a name, how to make the layer, and the shape of one input."""
+"""The table of layers over which the laws run: a name, how to make the layer, and where it acts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from gyoza.modelling.flow_layers import (
@@ -27,7 +29,7 @@ from gyoza.modelling.flow_layers import (
     ShufflePermutation,
     Squeeze,
 )
-from gyoza.modelling.masks import CheckerBoardMask, HeavisideMask
+from gyoza.modelling.masks import CheckerBoardMask, HeavisideMask, Mask
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -99,48 +101,158 @@ def two_heads(size: int, dtype: str) -> keras.Model:
     return keras.Model(x, heads)
 
 
-def masked(kind: Any, shape: list[int], axes: list[int]) -> dict[str, Any]:
-    """The keywords that a coupling shares with its mask, and the mask."""
-    return {"shape": shape, "axes": axes, "mask": kind(shape=shape, axes=axes)}
+@dataclass(frozen=True)
+class Layout:
+    """Where a layer acts: the shape of one input, and the axes, counted with the batch axis."""
+
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The shape along the axes."""
+        return [self.shape[axis - 1] for axis in self.axes]
+
+    def __str__(self) -> str:
+        """Such as 2×3×2 along 1, 3."""
+        return f"{'×'.join(map(str, self.shape))} along {', '.join(map(str, self.axes))}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A layout and a dtype, and what layers there are made from."""
+
+    layout: Layout
+    dtype: str
+
+    @property
+    def at(self) -> dict[str, Any]:
+        """The keywords of every flow layer."""
+        return {"shape": self.layout.sizes, "axes": list(self.layout.axes), "dtype": self.dtype}
+
+    def coupled(self, mask: type[Mask], parameters: int) -> dict[str, Any]:
+        """The keywords of a coupling with a network that gives so many parameters for each entry."""
+        network = self.network(parameters)
+        at = {"shape": self.layout.sizes, "axes": list(self.layout.axes)}
+        return {**self.at, "mask": mask(**at), "compute_coupling_parameters": network}
+
+    def network(self, parameters: int) -> Any:
+        """Dense layers on [n, D]; a convolution on signals and images."""
+        shape = self.layout.shape
+        if len(shape) == 1:
+            return dense(shape[0], parameters * shape[0], self.dtype)
+        convolution = {2: keras.layers.Conv1D, 3: keras.layers.Conv2D, 4: keras.layers.Conv3D}[len(shape)]
+        return convolution(parameters * shape[-1], 2, padding="same", activation="tanh", dtype=self.dtype)
+
+
+VECTOR, PIXELS, APART = Layout((5,), (1,)), Layout((2, 3, 2), (1, 2)), Layout((2, 3, 2), (1, 3))
+EVERYWHERE = (VECTOR, PIXELS, APART)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One line of the table: how to make a layer, and where it may act."""
+
+    make: Callable[[Place], Any]
+    """The layer, not built."""
+    layouts: tuple[Layout, ...] = EVERYWHERE
+    """Where all laws are tried."""
+    adjacent: bool = False
+    """Whether its axes must follow each other without a gap."""
+    multiple: int = 1
+    """Of what the sizes along its axes must be multiples."""
+    channels: bool = False
+    """Whether the last axis can't be among its axes."""
+    anywhere: bool = True
+    """Whether it may act in layouts of other shapes."""
 
 
 def flow(dtype: str) -> FlowModel:
-    """A flow with one layer of every kind, on latents [6]."""
+    """A flow with one layer of every kind that keeps the shape, on latents [6]."""
+    here = Place(Layout((6,), (1,)), dtype)
     return FlowModel(
         [
-            ActivationNormalization([6], [1], dtype=dtype),
-            Reflection([6], [1], reflection_count=4, seed=1, dtype=dtype),
-            AffineCoupling(
-                compute_coupling_parameters=dense(6, 12, dtype), **masked(HeavisideMask, [6], [1]), dtype=dtype
-            ),
-            ShufflePermutation([6], [1], seed=2, dtype=dtype),
-            AdditiveCoupling(
-                compute_coupling_parameters=dense(6, 6, dtype, "silu"),
-                **masked(CheckerBoardMask, [6], [1]),
-                dtype=dtype,
-            ),
-            CheckerBoardPermutation([6], [1], dtype=dtype),
-            HeavisidePermutation([6], [1], dtype=dtype),
+            ActivationNormalization(**here.at),
+            Reflection(**here.at, reflection_count=4, seed=1),
+            AffineCoupling(**here.coupled(HeavisideMask, 2)),
+            ShufflePermutation(**here.at, seed=2),
+            AdditiveCoupling(**here.coupled(CheckerBoardMask, 1)),
+            CheckerBoardPermutation(**here.at),
+            InvertibleLinear(**here.at, seed=3),
+            RationalQuadraticSplineCoupling(**here.coupled(HeavisideMask, 8), bins=3),
+            HeavisidePermutation(**here.at),
         ],
         dtype=dtype,
     )
 
 
+def rotated(size: int) -> list[int]:
+    """The permutation that moves each entry by one."""
+    return [*range(1, size), 0]
+
+
+KINDS: dict[str, Kind] = {
+    "actnorm": Kind(lambda p: ActivationNormalization(**p.at)),
+    "permutation": Kind(lambda p: Permutation(**p.at, permutation=rotated(prod(p.layout.sizes)))),
+    "checkerboard permutation": Kind(lambda p: CheckerBoardPermutation(**p.at)),
+    "heaviside permutation": Kind(lambda p: HeavisidePermutation(**p.at)),
+    "shuffle": Kind(lambda p: ShufflePermutation(**p.at, seed=3)),
+    "reflection": Kind(lambda p: Reflection(**p.at, reflection_count=3, seed=0)),
+    "linear": Kind(lambda p: InvertibleLinear(**p.at, seed=0)),
+    "additive": Kind(lambda p: AdditiveCoupling(**p.coupled(HeavisideMask, 1))),
+    "affine": Kind(lambda p: AffineCoupling(**p.coupled(CheckerBoardMask, 2), log_scale_bound=2.0)),
+    "affine with two heads": Kind(
+        lambda p: AffineCoupling(
+            **{**p.coupled(HeavisideMask, 2), "compute_coupling_parameters": two_heads(5, p.dtype)}
+        ),
+        (VECTOR,),
+        anywhere=False,
+    ),
+    "spline": Kind(lambda p: RationalQuadraticSplineCoupling(**p.coupled(CheckerBoardMask, 8), bins=3, bound=2.0)),
+    "reshape": Kind(
+        lambda p: Reshape(**p.at, target_shape=[1, *p.layout.sizes[::-1]]), (Layout((2, 3, 2), (2, 3)),), adjacent=True
+    ),
+    "flatten": Kind(lambda p: Flatten(**p.at), (PIXELS, Layout((2, 3, 2), (1, 2, 3))), adjacent=True),
+    "squeeze": Kind(
+        lambda p: Squeeze(**p.at),
+        (Layout((4, 2, 3), (1, 2)), Layout((6, 2), (1,)), Layout((2, 3, 2, 1), (1, 3))),
+        multiple=2,
+        channels=True,
+    ),
+    "own layer": Kind(lambda p: Softening(**p.at), (VECTOR, APART)),
+    "own coupling": Kind(lambda p: Doubling(**p.coupled(HeavisideMask, 1)), (VECTOR, APART)),
+    "own law": Kind(lambda p: Tripled(**p.coupled(HeavisideMask, 2)), (VECTOR, APART)),
+    "flow": Kind(lambda p: flow(p.dtype), (Layout((6,), (1,)),), anywhere=False),
+    "flow in a flow": Kind(
+        lambda p: FlowModel([ShufflePermutation(**p.at, seed=4), flow(p.dtype)]),
+        (Layout((6,), (1,)),),
+        anywhere=False,
+    ),
+}
+"""The table. A layer that is added here gets every law."""
+
+
 @dataclass(frozen=True)
 class Case:
-    """One line of the table."""
+    """A line of the table in one layout."""
 
-    make: Callable[[str], Any]
-    """dtype -> the layer, not built."""
-    shape: tuple[int, ...]
-    """Of one input."""
-    codes: tuple[int, ...] | None = None
-    """The shape of one output, where that is not the input's."""
+    kind: Kind
+    layout: Layout
+
+    def make(self, dtype: str) -> Any:
+        """Make the layer, not built."""
+        return self.kind.make(Place(self.layout, dtype))
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one input."""
+        return self.layout.shape
+
+    @cached_property
     def code_shape(self) -> tuple[int, ...]:
-        """The shape of one output."""
-        return self.shape if self.codes is None else self.codes
+        """Of one output."""
+        layer = self.make("float32")
+        return self.shape if isinstance(layer, FlowModel) else layer.compute_output_shape((None, *self.shape))[0][1:]
 
     @property
     def size(self) -> int:
@@ -148,94 +260,17 @@ class Case:
         return prod(self.shape)
 
 
-IMAGE = (2, 3, 2)
-
-
-def spline(shape: list[int], axes: list[int], network: Any, mask: Any, **keywords: Any) -> Callable[[str], Any]:
-    """A constructor of a spline coupling with 3 bins, whose network is made by ``network`` for 8 parameters an entry."""
-    return lambda d: RationalQuadraticSplineCoupling(
-        compute_coupling_parameters=network(d), **masked(mask, shape, axes), bins=3, dtype=d, **keywords
-    )
-
-
 CASES: dict[str, Case] = {
-    "actnorm": Case(lambda d: ActivationNormalization([5], [1], dtype=d), (5,)),
-    "actnorm of pixels": Case(lambda d: ActivationNormalization([2, 3], [1, 2], dtype=d), IMAGE),
-    "actnorm of axes apart": Case(lambda d: ActivationNormalization([2, 2], [1, 3], dtype=d), IMAGE),
-    "permutation": Case(lambda d: Permutation([4], [1], [2, 0, 3, 1], dtype=d), (4,)),
-    "checkerboard permutation": Case(lambda d: CheckerBoardPermutation([3, 3], [1, 2], dtype=d), (3, 3)),
-    "heaviside permutation": Case(lambda d: HeavisidePermutation([5], [1], dtype=d), (5,)),
-    "shuffle of axes apart": Case(lambda d: ShufflePermutation([2, 2], [1, 3], seed=3, dtype=d), IMAGE),
-    "reflection": Case(lambda d: Reflection([5], [1], reflection_count=3, seed=0, dtype=d), (5,)),
-    "reflection of axes apart": Case(lambda d: Reflection([2, 2], [1, 3], reflection_count=2, seed=0, dtype=d), IMAGE),
-    "additive": Case(
-        lambda d: AdditiveCoupling(
-            compute_coupling_parameters=dense(5, 5, d), **masked(HeavisideMask, [5], [1]), dtype=d
-        ),
-        (5,),
-    ),
-    "additive of pixels": Case(
-        lambda d: AdditiveCoupling(
-            compute_coupling_parameters=keras.layers.Conv2D(2, 2, padding="same", activation="tanh", dtype=d),
-            **masked(CheckerBoardMask, [2, 3], [1, 2]),
-            dtype=d,
-        ),
-        IMAGE,
-    ),
-    "affine": Case(
-        lambda d: AffineCoupling(
-            compute_coupling_parameters=dense(4, 8, d), **masked(HeavisideMask, [4], [1]), log_scale_bound=2.0, dtype=d
-        ),
-        (4,),
-    ),
-    "affine with two heads": Case(
-        lambda d: AffineCoupling(
-            compute_coupling_parameters=two_heads(5, d), **masked(CheckerBoardMask, [5], [1]), dtype=d
-        ),
-        (5,),
-    ),
-    "affine of axes apart": Case(
-        lambda d: AffineCoupling(
-            compute_coupling_parameters=keras.layers.Conv2D(4, 1, activation="tanh", dtype=d),
-            **masked(CheckerBoardMask, [2, 2], [1, 3]),
-            dtype=d,
-        ),
-        IMAGE,
-    ),
-    "spline": Case(spline([5], [1], lambda d: dense(5, 40, d), HeavisideMask), (5,)),
-    "spline of pixels": Case(
-        spline(
-            [2, 3], [1, 2], lambda d: keras.layers.Conv2D(16, 2, padding="same", dtype=d), CheckerBoardMask, bound=2.0
-        ),
-        IMAGE,
-    ),
-    "spline of axes apart": Case(
-        spline([2, 2], [1, 3], lambda d: keras.layers.Conv2D(16, 1, dtype=d), CheckerBoardMask), IMAGE
-    ),
-    "linear": Case(lambda d: InvertibleLinear([5], [1], seed=0, dtype=d), (5,)),
-    "linear of channels": Case(lambda d: InvertibleLinear([2], [3], seed=0, dtype=d), IMAGE),
-    "linear of axes apart": Case(lambda d: InvertibleLinear([2, 2], [1, 3], seed=0, dtype=d), IMAGE),
-    "reshape": Case(lambda d: Reshape([3, 2], [2, 3], [2, 1, 3], dtype=d), IMAGE, (2, 2, 1, 3)),
-    "flatten": Case(lambda d: Flatten(IMAGE, [1, 2, 3], dtype=d), IMAGE, (12,)),
-    "squeeze": Case(lambda d: Squeeze([4, 2], [1, 2], dtype=d), (4, 2, 3), (2, 1, 12)),
-    "squeeze of a signal": Case(lambda d: Squeeze([6], [1], factor=3, dtype=d), (6, 2), (2, 6)),
-    "squeeze of axes apart": Case(lambda d: Squeeze([2, 2], [1, 3], dtype=d), (2, 3, 2, 1), (1, 3, 1, 4)),
-    "own layer": Case(lambda d: Softening([3], [1], dtype=d), (3,)),
-    "own coupling": Case(
-        lambda d: Doubling(compute_coupling_parameters=dense(4, 4, d), **masked(HeavisideMask, [4], [1]), dtype=d), (4,)
-    ),
-    "own law": Case(
-        lambda d: Tripled(compute_coupling_parameters=dense(4, 8, d), **masked(HeavisideMask, [4], [1]), dtype=d), (4,)
-    ),
-    "flow": Case(flow, (6,)),
-    "flow in a flow": Case(lambda d: FlowModel([ShufflePermutation([6], [1], seed=4, dtype=d), flow(d)]), (6,)),
+    name if layout is kind.layouts[0] else f"{name}, {layout}": Case(kind, layout)
+    for name, kind in KINDS.items()
+    for layout in kind.layouts
 }
+"""The table in all its layouts; the first one bears the name alone."""
 
 
-def built(name: str, dtype: str, seed: int | None = None) -> Any:
-    """Make and build a layer of the table; with a seed, give it random weights."""
+def made(case: Case, dtype: str, seed: int | None = None) -> Any:
+    """Make and build a layer; with a seed, give it random weights."""
     keras.utils.set_random_seed(0)
-    case = CASES[name]
     layer = case.make(dtype)
     layer.build((None, *case.shape))
     if seed is not None:
@@ -243,12 +278,18 @@ def built(name: str, dtype: str, seed: int | None = None) -> Any:
     return layer
 
 
-def randomize(layer: Any, seed: int) -> None:
-    """Give every trained variable random values, scales positive ones."""
+def built(name: str, dtype: str, seed: int | None = None) -> Any:
+    """Make and build a layer of the table; with a seed, give it random weights."""
+    return made(CASES[name], dtype, seed)
+
+
+def randomize(layer: Any, seed: int, spread: float = 1.0) -> None:
+    """Give every trained variable random values: positive scales, and factors of matrices that stay well-conditioned."""
     draw = np.random.default_rng(seed)
     for variable in layer.trainable_variables:
-        values = draw.standard_normal(variable.shape)
-        variable.assign(np.exp(0.4 * values) if variable.name == "scale" else 0.7 * values)
+        values = spread * draw.standard_normal(variable.shape)
+        small = variable.name in {"lower", "upper", "log_scale"}
+        variable.assign(np.exp(0.4 * values) if variable.name == "scale" else (0.2 if small else 0.7) * values)
 
 
 def rows(name: str, count: int, dtype: str, scale: float = 1.0) -> Any:
@@ -260,3 +301,15 @@ def rows(name: str, count: int, dtype: str, scale: float = 1.0) -> Any:
 def codes(name: str, count: int, dtype: str, scale: float = 1.0) -> Any:
     """Random outputs [count, …] for a layer of the table."""
     return rows(name, count, dtype, scale).reshape(count, *CASES[name].code_shape)
+
+
+over_layers = pytest.mark.parametrize("name", CASES)
+"""For a law: a test of each line of the table, in each of its layouts."""
+
+
+def error(found: Any, expected: Any) -> float:
+    """The largest of |found − expected| / (1 + max|expected|), over rows."""
+    found, expected = (np.asarray(ops.convert_to_numpy(x), np.float64) for x in (found, expected))
+    assert found.shape == expected.shape
+    found, expected = found.reshape(len(found), -1), expected.reshape(len(expected), -1)
+    return float((np.abs(found - expected).max(axis=1) / (1 + np.abs(expected).max(axis=1))).max())
