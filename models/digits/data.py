@@ -73,6 +73,11 @@ def load_split(*, validate: bool = False) -> tuple[Digits, Digits]:
     return training, held_out
 
 
+def label(digits: Digits, settings: Settings) -> dict[str, NDArray[Any]]:
+    """Return what n renders with these settings show: digit [n], its class; color [n, 3]; angle [n]."""
+    return {"digit": digits.classes[settings.index], "color": settings.color, "angle": settings.angle}
+
+
 def draw_settings(index: Integers, rng: np.random.Generator) -> Settings:
     """Draw a colour from U(0, 1)³ and an angle from U(-40°, 40°) for each entry of ``index`` [n]."""
     color = rng.uniform(0, 1, (len(index), 3))

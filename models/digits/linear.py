@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 from sklearn.linear_model import Ridge
 
 from models.digits.data import LARGEST_ANGLE, Floats, Integers
-from models.digits.measures import Truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +30,12 @@ class LinearSplit:
         return codes @ np.linalg.inv(self.matrix) + self.mean
 
 
-def fit_linear_split(latents: Floats, truth: Truth, sizes: Mapping[str, int]) -> LinearSplit:
+def fit_linear_split(latents: Floats, labels: Mapping[str, Any], sizes: Mapping[str, int]) -> LinearSplit:
     """Fit directions for each factor, and give what is orthogonal to all of them to the residual.
 
     Args:
         latents: Latents of renders of training digits, shape [n, D].
-        truth: What those renders show.
+        labels: What those renders show: digit [n], color [n, 3], angle [n].
         sizes: Factor name to block size, the residual first; D in all.
 
     Returns:
@@ -46,9 +46,9 @@ def fit_linear_split(latents: Floats, truth: Truth, sizes: Mapping[str, int]) ->
     centred = latents - mean
     covariance = np.cov(centred, rowvar=False)
     directions = {
-        "digit": discriminants(centred, truth.digit),
-        "color": regressions(centred, color_features(truth.color), covariance),
-        "angle": regressions(centred, angle_features(truth.angle), covariance),
+        "digit": discriminants(centred, labels["digit"]),
+        "color": regressions(centred, color_features(labels["color"]), covariance),
+        "angle": regressions(centred, angle_features(labels["angle"]), covariance),
     }
     factors = np.concatenate([directions[name][:, :size] for name, size in sizes.items() if name in directions], axis=1)
     # Uncorrelated with every factor's direction: what they read linearly is not in the residual.

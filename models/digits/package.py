@@ -9,13 +9,14 @@ import numpy as np
 from safetensors.numpy import save
 
 from gyoza.inference import compile_flow
+from gyoza.loading import read_model
+from gyoza.metrics import split
 from gyoza.modelling.flow_layers import DisentanglingFlowModel
 from gyoza.modelling.reference import LayeredFlow
 from models.digits.data import SIDE, Digits, Floats, Settings, render
 from models.digits.evaluation import Bench
 from models.digits.flow import FACTORS
 from models.digits.host import Host
-from models.digits.measures import split
 
 GOLDEN_ROWS = 24
 EXAMPLE_ROWS = 16
@@ -54,6 +55,16 @@ def write_version(folder: Path, host: Host, flow: DisentanglingFlowModel, bench:
     files = [folder / name for name in (*models, *arrays)]
     codes, _ = compile_flow(flow).encode(bench.training_latents)
     (folder / "flow.toml").write_text(describe(codes, files), encoding="utf-8")
+
+
+def read_version(folder: Path) -> tuple[Host, DisentanglingFlowModel]:
+    """Read the host and the flow of a version folder.
+
+    Args:
+        folder: As ``write_version`` writes it.
+    """
+    encoder, decoder, flow = (read_model(folder / f"{name}.keras") for name in ("encoder", "decoder", "flow"))
+    return Host(encoder, decoder), flow
 
 
 def describe(codes: Floats, files: Iterable[Path]) -> str:

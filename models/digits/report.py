@@ -34,20 +34,22 @@ def reaches(value: float, target: str) -> bool:
     return value >= float(limit) if sign == "≥" else value <= float(limit)
 
 
-def table(seeds: Mapping[int, Mapping[str, float]], baselines: Sequence[Mapping[str, float]]) -> str:
+def table(flows: Mapping[str, Mapping[str, float]], baselines: Sequence[Mapping[str, float]]) -> str:
     """Return a Markdown table.
 
     Args:
-        seeds: Seed to its flow's measures.
-        baselines: The linear baseline's measures on the host of each seed.
+        flows: Heading to a flow's measures, such as "seed 0".
+        baselines: The linear baseline's measures on the host of each flow.
 
     Returns:
-        A row per measure: target, each seed, the mean of the seeds, the mean of the baselines.
+        A row per measure: target, each flow, the mean of the flows where there are several, the mean of the baselines.
     """
-    average, baseline = mean(list(seeds.values())), mean(baselines)
-    header = ["measure", "target", *(f"seed {seed}" for seed in seeds), "**mean**", "linear"]
+    average, baseline = mean(list(flows.values())), mean(baselines)
+    several = len(flows) > 1
+    header = ["measure", "target", *flows, *(["**mean**"] if several else []), "linear"]
     rows = [header, ["---"] * len(header)]
     for name in average:
-        values = [f"{row[name]:.3f}" for row in seeds.values()]
-        rows.append([name, TARGETS.get(name, ""), *values, f"**{average[name]:.3f}**", f"{baseline[name]:.3f}"])
+        values = [f"{row[name]:.3f}" for row in flows.values()]
+        bold = [f"**{average[name]:.3f}**"] if several else []
+        rows.append([name, TARGETS.get(name, ""), *values, *bold, f"{baseline[name]:.3f}"])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

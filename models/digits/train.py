@@ -2,15 +2,17 @@
 
     python models/digits/train.py --out models/digits/1
 
-trains seed 0 and writes its version folder; ``--seeds 0 1 2`` trains and measures three, and writes the first.
+trains seed 0 and writes its version folder; ``--seeds 0 1 2`` trains and measures three, and writes the first;
+``--measure models/digits/1`` trains nothing and measures the flow of that folder.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeAlias
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -25,15 +27,16 @@ import keras
 from gyoza.inference import compile_flow
 from gyoza.modelling.flow_layers import DisentanglingFlowModel
 from models.digits.data import Digits, load_split
-from models.digits.evaluation import Bench
+from models.digits.evaluation import Bench, Split
 from models.digits.flow import FACTORS, train_flow
 from models.digits.host import Host, explained_variance, train_host
 from models.digits.linear import fit_linear_split
-from models.digits.package import write_example, write_version
+from models.digits.package import read_version, write_example, write_version
 from models.digits.report import mean, missed, table
 
 HOST_STEPS = 6000
 FLOW_STEPS = 5000
+Measures: TypeAlias = dict[str, float]
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -42,10 +45,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="write the first seed's version folder here")
     parser.add_argument("--example", type=Path, help="write a body for POST /factors here, of the first seed's latents")
     parser.add_argument("--seed", "--seeds", type=int, nargs="+", default=[0], dest="seeds", metavar="SEED")
+    parser.add_argument("--measure", type=Path, metavar="FOLDER", help="train nothing; measure this version folder")
     parser.add_argument("--validate", action="store_true", help="measure on training digits kept back, not on held-out")
     parser.add_argument("--host-steps", type=int, default=HOST_STEPS, help="default: %(default)s")
     parser.add_argument("--flow-steps", type=int, default=FLOW_STEPS, help="default: %(default)s")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.measure and (options.out or options.example):
+        parser.error("--measure writes nothing: leave out --out and --example")
+    return options
 
 
 def train(training: Digits, seed: int, options: argparse.Namespace) -> tuple[Host, DisentanglingFlowModel]:
@@ -59,30 +66,55 @@ def train(training: Digits, seed: int, options: argparse.Namespace) -> tuple[Hos
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, measure, write and print."""
+    """Train and write, or read; measure and print."""
     options = parse(arguments)
     training, measured = load_split(validate=options.validate)
-    flows: dict[int, dict[str, float]] = {}
-    baselines: list[dict[str, float]] = []
+    if options.measure:
+        measure_folder(options.measure, training, measured)
+    else:
+        train_seeds(options, training, measured)
+
+
+def train_seeds(options: argparse.Namespace, training: Digits, measured: Digits) -> None:
+    """Train and measure each seed, write the first, and print the table."""
+    flows: dict[str, Measures] = {}
+    baselines: list[Measures] = []
     for seed in options.seeds:
         start = time.perf_counter()
         host, flow = train(training, seed, options)
         print(f"seed {seed}: measuring")
         bench = Bench(host, training, measured)
-        explained = {"host: variance explained": explained_variance(host, bench.measured_images)}
-        flows[seed] = {**bench.measure(compile_flow(flow)), **explained}
+        flows[f"seed {seed}"] = measure(bench, Split(compile_flow(flow), FACTORS))
         if seed == options.seeds[0] and options.out:
             write_version(options.out, host, flow, bench)
         if seed == options.seeds[0] and options.example:
             write_example(options.example, host, measured)
         print(f"seed {seed}: {time.perf_counter() - start:.0f} s")
-        linear = fit_linear_split(bench.training_latents, bench.training, FACTORS)
-        baselines.append({**bench.measure(linear), **explained})
+        baselines.append(measure(bench, fit_baseline(bench, FACTORS)))
     report(flows, baselines)
 
 
-def report(flows: dict[int, dict[str, float]], baselines: list[dict[str, float]]) -> None:
-    """Print the table, and which targets the mean of the seeds does not reach."""
+def measure_folder(folder: Path, training: Digits, measured: Digits) -> None:
+    """Measure the flow of a version folder, whatever its blocks' sizes, and print what it has in which block too."""
+    host, flow = read_version(folder)
+    bench, split = Bench(host, training, measured), Split(compile_flow(flow), flow.factors or FACTORS)
+    report({str(folder): measure(bench, split)}, [measure(bench, fit_baseline(bench, split.sizes))])
+    print(f"\nHow well each factor can be read from each block:\n\n{bench.score_blocks(split)}")
+    print(f"\nHow correlated each block is over pairs that share a factor:\n\n{bench.correlate_pairs(split)}")
+
+
+def measure(bench: Bench, split: Split) -> Measures:
+    """Return every measure of a split, and what its host loses."""
+    return {**bench.measure(split), "host: variance explained": explained_variance(bench.host, bench.measured_images)}
+
+
+def fit_baseline(bench: Bench, sizes: Mapping[str, int]) -> Split:
+    """Fit the best linear split of the bench's training latents into blocks of these sizes."""
+    return Split(fit_linear_split(bench.training_latents, bench.training, sizes), sizes)
+
+
+def report(flows: Mapping[str, Measures], baselines: Sequence[Measures]) -> None:
+    """Print the table, and which targets the mean of the flows does not reach."""
     print(f"\n{table(flows, baselines)}\n")
     print("Targets not reached: " + (", ".join(missed(mean(list(flows.values())))) or "none"))
 

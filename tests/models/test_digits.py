@@ -14,11 +14,12 @@ from safetensors.numpy import load_file
 
 from gyoza.inference import CompiledFlow, compile_flow
 from gyoza.loading import read_model
+from gyoza.metrics import split
 from gyoza.modelling.reference import LayeredFlow
 from models.digits.data import load_split
+from models.digits.evaluation import Bench, Split, read_blocks
 from models.digits.flow import FACTORS
-from models.digits.measures import split
-from models.digits.package import EXAMPLE_ANGLES, EXAMPLE_CLASSES, EXAMPLE_COLORS
+from models.digits.package import EXAMPLE_ANGLES, EXAMPLE_CLASSES, EXAMPLE_COLORS, read_version
 from models.digits.report import TARGETS, reaches
 
 
@@ -127,14 +128,34 @@ def test_the_example_shows_held_out_digits() -> None:
     assert max(map(abs, EXAMPLE_ANGLES)) <= 40
 
 
-def test_the_card_reports_every_target(digits_folder: Path) -> None:
+@pytest.fixture(scope="module")
+def card(digits_folder: Path) -> list[list[str]]:
+    """The cells of every table's rows in the card."""
+    lines = (digits_folder / "README.md").read_text(encoding="utf-8").splitlines()
+    return [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+
+
+def test_the_card_reports_every_target(card: list[list[str]]) -> None:
     """Each target stands in the card beside the mean that was reached, and that mean reaches it."""
-    card = (digits_folder / "README.md").read_text(encoding="utf-8")
-    rows = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in card.splitlines() if line.startswith("|")]
-    measured = {row[0]: row for row in rows if len(row) == 7}
+    measured = {row[0]: row for row in card if len(row) == 7}
     for name, target in TARGETS.items():
         assert measured[name][1] == target
         assert reaches(float(measured[name][5]), target), name
+
+
+def test_the_card_reports_what_the_flow_is_measured_to_have(version: Path, card: list[list[str]]) -> None:
+    """Measured again on the same renders, the flow that ships has in each block what the card says of seed 0."""
+    host, model = read_version(version)
+    scores = Bench(host, *load_split()).score_blocks(Split(compile_flow(model), model.factors or {}))
+    seeds, alone = ({row[0]: row for row in card if len(row) == length} for length in (7, 3))
+    for name, value in read_blocks(scores).items():
+        assert float(seeds[name][2]) == pytest.approx(value, abs=0.002), name
+    for factor, value in scores.completeness.items():
+        assert float(alone[f"{factor} completeness"][1]) == pytest.approx(value, abs=0.01)
+    blocks = {
+        row[0]: [float(cell.strip("[]")) for cell in row[2:6]] for row in card if row[1:2] in (["accuracy"], ["R²"])
+    }
+    np.testing.assert_allclose(list(blocks.values()), scores.scores, atol=0.002)
 
 
 def test_the_card_names_the_factors_as_they_are(digits_folder: Path) -> None:

@@ -24,10 +24,11 @@ FILES = {
 def test_a_short_run_writes_every_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A few steps give the whole version folder, an example that fits it, and the table."""
+    """A few steps give the whole version folder, an example that fits it, and the table, measured from it again too."""
     monkeypatch.setattr(evaluation, "TRAINING_REPEATS", 1)
     monkeypatch.setattr(evaluation, "REPEATS", 1)
     monkeypatch.setattr(evaluation, "PAIRS", 50)
+    monkeypatch.setattr(evaluation, "TREE_ROWS", 60)
     short = ["--seed", "3", "--validate", "--host-steps", "3", "--flow-steps", "3"]
     train.main([*short, "--out", str(tmp_path / "1"), "--example", str(tmp_path / "example.json")])
     assert {path.name for path in (tmp_path / "1").iterdir()} == FILES
@@ -36,8 +37,27 @@ def test_a_short_run_writes_every_file(
     assert all(np.isfinite(array).all() for array in golden.values())
     assert set(tomllib.loads((tmp_path / "1" / "flow.toml").read_text())["files"]) == FILES - {"flow.toml"}
     printed = capsys.readouterr().out
-    assert "| measure | target | seed 3 | **mean** | linear |" in printed
+    assert "| measure | target | seed 3 | linear |" in printed
     assert "Targets not reached: digit, " in printed
+    train.main(["--measure", str(tmp_path / "1"), "--validate"])
+    again = capsys.readouterr().out
+    rows = [[line for line in text.splitlines() if line.startswith("| ")] for text in (printed, again)]
+    assert rows[1][0] == f"| measure | target | {tmp_path / '1'} | linear |"
+    assert values(rows[1][2 : len(rows[0])]) == pytest.approx(values(rows[0][2:]), abs=0.011)
+    assert "| factor |  measure | residual |" in again
+    assert "| shared | residual |" in again
+
+
+def values(rows: list[str]) -> dict[str, float]:
+    """The flow's own figure of each row of a table."""
+    return {cells[1].strip(): float(cells[3]) for cells in (row.split("|") for row in rows)}
+
+
+def test_measuring_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where to write and what to measure can't both be asked for."""
+    with pytest.raises(SystemExit):
+        train.main(["--measure", str(tmp_path), "--out", str(tmp_path)])
+    assert "--measure writes nothing: leave out --out and --example" in capsys.readouterr().err
 
 
 def test_the_script_runs_by_path_from_anywhere(digits_folder: Path, tmp_path: Path) -> None:
