@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gyoza.factors import FACTOR_NAME, RESERVED_NAMES
+from gyoza.factors import check_factor_name
 from gyoza.modelling.axes import as_integers
 
 
@@ -18,11 +18,7 @@ def checked_factors(factors: Mapping[str, int] | Sequence[tuple[str, int]]) -> t
     if not names or len(set(names)) != len(names):
         raise ValueError(f"factors must hold at least one factor, and each name once. Received: factors={names}")
     for name in names:
-        if not FACTOR_NAME.fullmatch(name) or name in RESERVED_NAMES:
-            raise ValueError(
-                f"A factor's name must match {FACTOR_NAME.pattern} and be none of {sorted(RESERVED_NAMES)}. "
-                f"Received: name={name!r}"
-            )
+        check_factor_name(name)
     sizes = as_integers((size for _, size in pairs), "factors")
     for name, size in zip(names, sizes, strict=True):
         if size < 1:
