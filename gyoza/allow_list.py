@@ -2,9 +2,13 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
+import gyoza
 from gyoza.modelling import flow_layers, keras, losses, masks
+from gyoza.modelling.original import ORIGINAL_PACKAGE, is_of_gyoza
 
 GYOZA_CLASSES = frozenset({*flow_layers.__all__, *masks.__all__, *losses.__all__, "_PositiveConstraint_"})
 KERAS_LAYER_NAMES = """
@@ -18,62 +22,122 @@ KERAS_LAYERS = frozenset(KERAS_LAYER_NAMES.split())
 KERAS_LAYER_MODULES = frozenset({"keras", "keras.layers", "keras.models", "keras.src.models.functional"})
 KERAS_PARTS = frozenset({"initializers", "constraints", "regularizers", "dtype_policies"})
 """Modules of Keras whose classes hold numbers only."""
+KERAS_TRAINING_PARTS = frozenset({"optimizers", "optimizers.schedules", "losses", "metrics"})
+"""The same for what a training set-up names."""
+KERAS_FUNCTIONS = ("losses", "metrics")
+"""Modules of Keras whose functions a training set-up may name; these of them make things of configs instead."""
+NO_LOSSES = frozenset({"deserialize", "get", "serialize"})
 MARKERS = frozenset({"__tuple__", "__keras_tensor__"})
 """What Keras writes where JSON has no word for a value."""
-ORIGINAL_PACKAGE = "Custom"
-"""The package under which gyoza 0.3 registered its classes."""
+TRAINING = "compile_config"
+"""Where a config holds a model's optimizer, loss and metrics."""
 
 
 class ForeignClassError(Exception):
     """A config names something that may not be deserialised; the text says what, and in which layer."""
 
 
-def check_classes(config: Mapping[str, Any]) -> None:
-    """Refuse a config that names anything which is neither one of gyoza's classes nor a plain one of Keras.
+@dataclass(frozen=True)
+class Allowed:
+    """What may be named beside the classes of gyoza and plain layers of Keras."""
+
+    own_code: bool = False
+    """Whether what the running program registered with Keras may be: it is loaded as Keras loads it."""
+    training: bool = False
+    """Whether a training set-up at the top of the config is read, and may name what Keras trains with."""
+
+
+STRICT = Allowed()
+
+
+def check_classes(config: Mapping[str, Any], allowed: Allowed = STRICT) -> None:
+    """Refuse a config that names anything which may not be deserialised.
 
     Args:
-        config: What Keras serialised. A ``compile_config`` at its top is left aside, as loading leaves it aside.
+        config: What Keras serialised. Its training set-up is left aside where loading leaves it aside.
+        allowed: What may be named beside the classes of gyoza and plain ones of Keras.
 
     Raises:
         ForeignClassError: It names something else, be it a class, or a registered function as a text.
     """
-    untrained = {key: value for key, value in config.items() if key != "compile_config"}
-    for node in named_nodes(untrained):
-        if not is_known(node):
-            raise foreign(title(node), node)
-        for text in texts(node.get("config")):
-            # Keras looks texts up too, such as an activation's: a registered object has the name package>name.
-            if ">" in text:
-                raise foreign(text, node)
+    untrained = {key: value for key, value in config.items() if key != TRAINING}
+    check_nodes(untrained, Allowed(own_code=allowed.own_code))
+    if allowed.training:
+        training = config.get(TRAINING)
+        check_texts(training, {"class_name": TRAINING}, TRAINING, allowed)
+        check_nodes(training, allowed, TRAINING)
+
+
+def check_nodes(value: Any, allowed: Allowed, place: str = "") -> None:
+    """Refuse a part of a config if a node in it names something that may not be deserialised."""
+    for where, node in named_nodes(value, place):
+        if not is_known(node, allowed):
+            raise newer(node, where) if bears_name_of_gyoza(node) else foreign(title(node), node, where, allowed)
+        check_texts(node.get("config"), node, where, allowed)
+
+
+def check_texts(value: Any, node: Mapping[str, Any], place: str, allowed: Allowed) -> None:
+    """Refuse the texts of a node that name something registered which may not be deserialised."""
+    for text in texts(value):
+        # Keras looks texts up too, such as an activation's: a registered object has the name package>name.
+        if ">" in text and not (allowed.own_code and is_own(text)):
+            raise foreign(text, node, place, allowed)
 
 
 def title(node: Mapping[str, Any]) -> str:
     """Return what a node names: the registered name where that differs from the class's, since Keras goes by it."""
     name, registered = node["class_name"], node.get("registered_name")
-    return str(registered) if registered not in {None, str(name)} else f"{node.get('module')}.{name}"
+    if name == "function":
+        return f"the function {node.get('config')}"
+    called = str(registered) if registered not in (None, name) else f"{node.get('module')}.{name}"
+    return f"the training set-up of {called}" if node.get(TRAINING) else called
 
 
-def foreign(name: str, node: Mapping[str, Any]) -> ForeignClassError:
-    """Say which name may not be deserialised, and where it stands."""
-    config = node.get("config")
-    layer = config.get("name") if isinstance(config, Mapping) else None
-    where = f" (layer {layer!r})" if layer else ""
+def foreign(name: str, node: Mapping[str, Any], place: str, allowed: Allowed) -> ForeignClassError:
+    """Say which name may not be deserialised, where it stands, and what to do."""
+    advice = "save a flow made of those"
+    if place == TRAINING:
+        advice = "register it with Keras before, or load the file with compile=False"
+    elif allowed.own_code:
+        advice = "import what registers it with Keras before, or save a flow made of those"
     return ForeignClassError(
-        f"it names {name}{where}, which is neither a gyoza class nor one of the plain Keras classes that may be loaded; "
-        "save a flow made of those"
+        f"it names {name}{whereabouts(node, place)}, which is neither a gyoza class nor one of the plain Keras classes "
+        f"that may be loaded; {advice}"
     )
 
 
-def named_nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every dict of a config that names a class, however deep."""
+def newer(node: Mapping[str, Any], place: str) -> ForeignClassError:
+    """Say which class of gyoza this version does not have, and where it stands."""
+    return ForeignClassError(
+        f"it names {title(node)}{whereabouts(node, place)}, a class that gyoza {gyoza.__version__} does not have; load it "
+        "with the version that wrote it, or a newer one"
+    )
+
+
+def whereabouts(node: Mapping[str, Any], place: str) -> str:
+    """Return the name of a node's layer and its place in the flow, as far as they are known."""
+    config = node.get("config")
+    layer = config.get("name") if isinstance(config, Mapping) and place != TRAINING else None
+    parts = [part for part in (f"layer {layer!r}" if layer else "", place) if part]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def named_nodes(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every dict of a config that names a class, however deep, with the flow layer in which it stands."""
     if isinstance(value, dict):
         if "class_name" in value:
-            yield value
-        for item in value.values():
-            yield from named_nodes(item)
+            yield place, value
+        for key, item in value.items():
+            yield from layer_nodes(item, place) if key == "flow_layers" else named_nodes(item, place)
     elif isinstance(value, list):
         for item in value:
-            yield from named_nodes(item)
+            yield from named_nodes(item, place)
+
+
+def layer_nodes(layers: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the nodes of a flow's layers, each with the layer's place."""
+    for index, layer in enumerate(layers if isinstance(layers, list) else [layers]):
+        yield from named_nodes(layer, f"{place}{'.' if place else ''}flow_layers[{index}]")
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -89,39 +153,56 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
 
 
-def is_known(node: Mapping[str, Any]) -> bool:
+def is_known(node: Mapping[str, Any], allowed: Allowed = STRICT) -> bool:
     """Whether a node of a config names a class that may be deserialised."""
     module, name = node.get("module"), node["class_name"]
-    if not isinstance(name, str) or node.get("compile_config"):
+    if not isinstance(name, str) or node.get(TRAINING):
         return False
     if module is None:
         return name in MARKERS and node.get("registered_name") is None
     if is_of_gyoza(module):
-        names = {name, f"gyoza>{name}", f"{ORIGINAL_PACKAGE}>{name}"}
-        return name in GYOZA_CLASSES and node.get("registered_name") in names
-    return node.get("registered_name") in {None, name} and is_plain_keras(module, name)
+        return name in GYOZA_CLASSES and bears_name_of_gyoza(node)
+    if name == "function":
+        return is_known_function(node, allowed)
+    plain = node.get("registered_name") in {None, name} and is_plain_keras(module, name, allowed)
+    return plain or (allowed.own_code and is_own_class(node))
 
 
-def is_of_gyoza(module: Any) -> bool:
-    """Whether a module is one of gyoza's that hold layers."""
-    return isinstance(module, str) and f"{module}.".startswith("gyoza.modelling.")
+def bears_name_of_gyoza(node: Mapping[str, Any]) -> bool:
+    """Whether a node names a class under a name that gyoza registers, be there such a class or not."""
+    name = node["class_name"]
+    names = (name, f"gyoza>{name}", f"{ORIGINAL_PACKAGE}>{name}")
+    return is_of_gyoza(node.get("module")) and not node.get(TRAINING) and node.get("registered_name") in names
 
 
-def is_plain_keras(module: Any, name: str) -> bool:
+def is_plain_keras(module: Any, name: str, allowed: Allowed = STRICT) -> bool:
     """Whether a class of Keras is on the list: a layer by its name, or any class of the modules that hold numbers."""
     if module in KERAS_LAYER_MODULES:
         return name in KERAS_LAYERS or (module, name) == ("keras", "DTypePolicy")
     part = module.removeprefix("keras.") if isinstance(module, str) else None
-    return part in KERAS_PARTS and inspect.isclass(getattr(getattr(keras, part), name, None))
+    parts = KERAS_PARTS | KERAS_TRAINING_PARTS if allowed.training else KERAS_PARTS
+    return part in parts and inspect.isclass(getattr(attrgetter(part)(keras), name, None))
 
 
-def renamed(value: Any) -> Any:
-    """Return a config in which the classes that gyoza 0.3 registered bear the names under which ours are."""
-    if isinstance(value, list):
-        return [renamed(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    changed = {key: renamed(item) for key, item in value.items()}
-    if is_of_gyoza(value.get("module")) and value.get("registered_name") is not None:
-        changed["registered_name"] = f"gyoza>{value['class_name']}"
-    return changed
+def is_known_function(node: Mapping[str, Any], allowed: Allowed) -> bool:
+    """Whether a node names a function that may be: a loss or metric of Keras, or one that the program registered."""
+    name = node.get("config")
+    if not isinstance(name, str) or node.get("module") != "builtins":
+        return False
+    modules = [getattr(keras, module) for module in KERAS_FUNCTIONS]
+    plain = name not in NO_LOSSES and any(inspect.isfunction(getattr(module, name, None)) for module in modules)
+    return (allowed.training and plain) or (allowed.own_code and is_own(name))
+
+
+def is_own_class(node: Mapping[str, Any]) -> bool:
+    """Whether a node names a class that the running program registered, under a module that is not Keras'."""
+    module, name = node.get("module"), node["class_name"]
+    if not isinstance(module, str) or f"{module}.".startswith("keras.") or name.startswith("__"):
+        return False
+    return is_own(node.get("registered_name", name))
+
+
+def is_own(name: Any) -> bool:
+    """Whether the running program registered something under a name with Keras; what gyoza registers does not count."""
+    found = keras.saving.get_registered_object(name) if isinstance(name, str) else None
+    return found is not None and not f"{getattr(found, '__module__', '')}.".startswith("gyoza.")

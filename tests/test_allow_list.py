@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import pytest
 
-from gyoza.allow_list import ForeignClassError, check_classes, renamed
+from gyoza.allow_list import ForeignClassError, check_classes
 from gyoza.loading import LoadError, read_model
 
 DENSE: dict[str, Any] = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "dense", "units": 3}}
@@ -153,12 +153,3 @@ def test_a_training_set_up_at_the_top_is_left_aside() -> None:
     check_classes({**sequential(DENSE), "compile_config": {"module": "os", "class_name": "system"}})
     with pytest.raises(ForeignClassError):
         check_classes({"deep": [{**sequential(DENSE), "compile_config": {"loss": "mse"}}]})
-
-
-def test_names_of_the_original_library_become_ours() -> None:
-    """Only nodes of gyoza's modules are renamed, and the given config stays as it is."""
-    ours = {"module": "gyoza.modelling.masks", "class_name": "Mask", "registered_name": "Custom>Mask"}
-    theirs = {"module": "mine", "class_name": "Mask", "registered_name": "Custom>Mask"}
-    config = {"parts": [ours, theirs, 3]}
-    assert renamed(config) == {"parts": [{**ours, "registered_name": "gyoza>Mask"}, theirs, 3]}
-    assert ours["registered_name"] == "Custom>Mask"

@@ -66,7 +66,12 @@ class FlowLayer(keras.layers.Layer):
     def compute_output_shape(
         self, input_shape: Sequence[int | None]
     ) -> tuple[tuple[int | None, ...], tuple[int | None]]:
-        """Return the shapes of the two outputs of ``call`` for an input's shape, all with the batch axis."""
+        """Return the shapes of the two outputs of ``call`` for an input's shape, all with the batch axis.
+
+        Raises:
+            ValueError: The input does not have the layer's shape along its axes.
+        """
+        check_input_shape(input_shape, self._shape_, self._axes_, self.name)
         return tuple(input_shape), (input_shape[0],)
 
     def call(self, inputs: Any) -> tuple[Any, Any]:

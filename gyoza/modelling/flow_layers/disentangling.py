@@ -10,6 +10,7 @@ from keras import ops
 from gyoza.modelling.flow_layers.factors import checked_factors
 from gyoza.modelling.flow_layers.lowering import inherits
 from gyoza.modelling.flow_layers.models import DIRECTIONS, FlowModel
+from gyoza.modelling.original import complete, make_readable
 
 
 @keras.saving.register_keras_serializable(package="gyoza")
@@ -149,6 +150,17 @@ class DisentanglingFlowModel(FlowModel):
         factors = [[name, size] for name, size in self._factors_]
         return {**super().get_config(), "factors": factors or None}
 
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compile the model as it was when it was saved; see ``keras.Model.compile_from_config``.
+
+        A ``SupervisedFactorLoss`` saved by gyoza 0.3 does not know the sizes of the factors. It gets those of the
+        model's, or is left aside with a warning where the model has none either.
+
+        Args:
+            config: What ``get_compile_config`` returned.
+        """
+        super().compile_from_config(complete(config, [size for _, size in self._factors_]))
+
     def _runs_its_layers_(self) -> bool:
         """Whether ``call`` and ``invert`` are this class's, which add pairs to ``FlowModel``'s."""
         return inherits(self, DisentanglingFlowModel, DIRECTIONS)
@@ -157,3 +169,7 @@ class DisentanglingFlowModel(FlowModel):
         if not self._factors_:
             raise ValueError(f"{self.name} must be made with factors={{name: size}} for this. Received: factors=None")
         return dict(self._factors_)
+
+
+make_readable(FlowModel)
+make_readable(DisentanglingFlowModel)

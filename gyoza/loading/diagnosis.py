@@ -1,0 +1,143 @@
+"""Which part of a file can't be read: looked for only after Keras failed, since what it raises seldom names it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from gyoza.allow_list import TRAINING
+from gyoza.loading.archive import open_weights
+from gyoza.loading.errors import reason
+from gyoza.loading.weights import misfit
+from gyoza.modelling import keras
+from gyoza.modelling.flow_layers import DisentanglingFlowModel, FlowModel
+
+__all__ = ["check_built", "diagnose"]
+
+LAYER_ADVICE = "Load it with the version of gyoza that wrote it and save the model anew, or correct its config"
+WEIGHTS_ADVICE = "Save the model anew by model.save(), which writes config and weights that fit"
+TRAINING_ADVICE = "Register own losses and metrics with Keras before, or load the file with compile=False"
+
+
+class FaultError(Exception):
+    """A part of a file can't be read; the text says which, why, and what to do."""
+
+
+def diagnose(path: Path, config: Mapping[str, Any], error: Exception) -> str:
+    """Find the part of a file that Keras could not load.
+
+    Args:
+        path: The ``.keras`` file, whose classes are known to be allowed.
+        config: Its config, without the training set-up where that was not asked for.
+        error: What Keras raised.
+
+    Returns:
+        Which part it is, why it can't be read, and what to do, in one line.
+    """
+    try:
+        examine(path, config)
+    except FaultError as fault:
+        return str(fault)
+    return f"{reason(error)}. {WEIGHTS_ADVICE}"
+
+
+def examine(path: Path, config: Mapping[str, Any]) -> None:
+    """Load a file part by part.
+
+    Raises:
+        FaultError: A part can't be loaded.
+    """
+    with blaming(f"the {named(config)}", LAYER_ADVICE):
+        x = input_of(config)
+    run_layers(config, x)
+    with blaming(f"the {named(config)}", LAYER_ADVICE):
+        model = made({**config, TRAINING: None})
+        check_built(model, config)
+    with blaming("its training set-up (optimizer, loss, metrics)", TRAINING_ADVICE):
+        made(config)
+    # What can't be opened says so in the error that Keras raised.
+    with suppress(OSError, KeyError), open_weights(path) as file:
+        if found := misfit(model, file):
+            raise FaultError(f"{found}. {WEIGHTS_ADVICE}")
+
+
+@contextmanager
+def blaming(part: str, advice: str) -> Iterator[None]:
+    """Say of which part an error is, and what to do."""
+    try:
+        yield
+    except Exception as error:
+        raise FaultError(f"{part}: {reason(error)}. {advice}") from error
+
+
+def run_layers(flow: Mapping[str, Any], x: Any, place: str = "") -> None:
+    """Make each layer of a flow by itself and call it on what the one before gives; in a nested flow, its layers first.
+
+    Args:
+        flow: The flow's node of a config.
+        x: A symbolic input; None where its shape is not known, then the layers are only made.
+        place: Where the flow stands.
+
+    Raises:
+        FaultError: A layer can't be made or called.
+    """
+    for where, node in layers_of(flow, place):
+        run_layers(node, x, where)
+        with blaming(f"{where}, the {named(node)}", LAYER_ADVICE):
+            layer = made(node)
+            x = None if x is None else layer(x)[0]
+
+
+def layers_of(flow: Mapping[str, Any], place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the place and the node of each layer of a flow; nothing where a config holds no such layers."""
+    config = flow.get("config")
+    layers = config.get("flow_layers") if isinstance(config, Mapping) else None
+    for index, node in enumerate(layers if isinstance(layers, list) else []):
+        known = node if isinstance(node, dict) else {"class_name": type(node).__name__}
+        yield f"{place}{'.' if place else ''}flow_layers[{index}]", known
+
+
+def check_built(model: Any, config: Mapping[str, Any]) -> None:
+    """Build a flow once more, since Keras only warns of a flow that can't be built.
+
+    Args:
+        model: What Keras made of the config.
+        config: Its config.
+
+    Raises:
+        ValueError: Its layers or factors do not fit.
+    """
+    shape = built_for(config)
+    # A subclass may build itself in a way that is done once.
+    if shape and type(model).build in (FlowModel.build, DisentanglingFlowModel.build):
+        model.build(shape)
+
+
+def built_for(config: Mapping[str, Any]) -> Any:
+    """Return the shape of the inputs, or the two of a pair, for which a model was built; None where it is unknown."""
+    build = config.get("build_config")
+    shape = build.get("input_shape") if isinstance(build, Mapping) else None
+    return shape if isinstance(shape, list) and shape else None
+
+
+def input_of(config: Mapping[str, Any]) -> Any:
+    """Return a symbolic input of a model, the first one of a pair; None where its shape is unknown."""
+    shape = built_for(config)
+    return None if shape is None else keras.KerasTensor(shape[0] if isinstance(shape[0], list) else shape)
+
+
+def made(node: Mapping[str, Any]) -> Any:
+    """Deserialise a node of a config, which stays as it is.
+
+    Raises:
+        KeyError: It has no config itself; Keras would give it back as it is.
+    """
+    return keras.saving.deserialize_keras_object(deepcopy({**node, "config": node["config"]}), safe_mode=True)
+
+
+def named(node: Mapping[str, Any]) -> str:
+    """Return the class and the name of a node of a config."""
+    config = node.get("config")
+    name = config.get("name") if isinstance(config, Mapping) else None
+    return f"{node.get('class_name')} {name!r}" if name else f"{node.get('class_name')}"

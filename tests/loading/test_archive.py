@@ -1,0 +1,90 @@
+"""What an archive promises before anything of it is deserialised."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gyoza.loading import LoadError, load_flow, load_model, read_config
+from gyoza.modelling.flow_layers import DisentanglingFlowModel
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "must be a .keras archive"),
+        (b"not a zip at all", "must be a .keras archive"),
+    ],
+)
+def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    """Bytes that are no archive of Keras are named as such."""
+    path = tmp_path / "flow.keras"
+    path.write_bytes(content)
+    with pytest.raises(LoadError, match=message):
+        load_flow(path)
+
+
+def test_another_ending_is_refused(saved: tuple[Path, DisentanglingFlowModel], tmp_path: Path) -> None:
+    """Keras picks its reader by the ending: only the one that was checked may read."""
+    path = tmp_path / "flow.h5"
+    path.write_bytes(saved[0].read_bytes())
+    with pytest.raises(LoadError, match=r"must be a \.keras file\. Received: the ending '\.h5'"):
+        load_flow(path)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """The error names the file."""
+    with pytest.raises(LoadError, match=r"flow\.keras does not exist"):
+        load_flow(tmp_path / "flow.keras")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [(None, "must be a .keras archive"), (b"{", "must be a .keras archive"), (b"[]", "Received: list")],
+)
+def test_an_archive_without_a_config_is_refused(tmp_path: Path, config: bytes | None, message: str) -> None:
+    """An archive needs a config that is a JSON object."""
+    path = tmp_path / "flow.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", b"{}")
+        if config is not None:
+            archive.writestr("config.json", config)
+    with pytest.raises(LoadError, match=message):
+        read_config(path)
+
+
+@pytest.mark.parametrize("member", ["config.json", "model.weights.h5"])
+def test_a_damaged_archive_is_refused(member: str, saved: tuple[Path, DisentanglingFlowModel], tmp_path: Path) -> None:
+    """A single bit that is not as it was saved is found, wherever it is; the error names the member."""
+    path = tmp_path / "flow.keras"
+    with zipfile.ZipFile(saved[0]) as archive:
+        data = archive.read(member)
+    content = bytearray(saved[0].read_bytes())
+    content[content.index(data) + len(data) // 2] ^= 1
+    path.write_bytes(content)
+    for load in (load_flow, load_model):
+        with pytest.raises(LoadError, match=rf"is damaged: its member {member} is not as it was saved\. Copy it again"):
+            load(path)
+
+
+def test_a_cut_archive_is_refused(saved: tuple[Path, DisentanglingFlowModel], tmp_path: Path) -> None:
+    """A file that lost its end is refused, whatever Keras would make of it."""
+    path = tmp_path / "flow.keras"
+    path.write_bytes(saved[0].read_bytes()[:-500])
+    with pytest.raises(LoadError, match=r"must be a \.keras archive"):
+        load_flow(path)
+
+
+@pytest.mark.parametrize("depth", [600, 100_000])
+def test_a_config_that_is_nested_too_deeply_is_refused(depth: int, tmp_path: Path) -> None:
+    """However deep a config is nested, the error is about the file."""
+    path = tmp_path / "flow.keras"
+    config = f'{{"module": "keras", "class_name": "Sequential", "config": {"[" * depth}{"]" * depth}}}'
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", b"{}")
+        archive.writestr("config.json", config)
+    for load in (load_flow, load_model):
+        with pytest.raises(
+            LoadError, match=r"flow\.keras .*(nested too deeply|maximum recursion depth).*save the model anew"
+        ):
+            load(path)
