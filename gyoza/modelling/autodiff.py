@@ -1,4 +1,4 @@
-"""Automatic differentiation: the one file that knows the backends by name."""
+"""Automatic differentiation, and what else backends do each in their own way: the one file that knows them by name."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -12,6 +12,15 @@ from gyoza.inference.plan import Floats
 
 OUTPUTS_AT_ONCE = 256
 """How many copies of a row one backward pass holds, so that the memory of a large Jacobian is mostly its own."""
+
+
+def assigns_in_traces() -> bool:
+    """Whether a variable that is assigned while code is traced keeps its value, as on TensorFlow and PyTorch.
+
+    JAX's functions are pure: Keras hands back what they make of variables that are not trained, and drops the rest.
+    """
+    name: str = keras.backend.backend()
+    return name != "jax"
 
 
 def jacobian(function: Callable[[Any], Any], rows: Floats) -> Floats:

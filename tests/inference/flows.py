@@ -41,7 +41,7 @@ def steps() -> dict[str, Step]:
     random = np.random.RandomState(1)
     orthogonal, _ = np.linalg.qr(random.normal(size=(SIZE, SIZE)))
     network = dense_network(random, 3)
-    matrix = random.normal(size=(SIZE, SIZE))
+    matrix = np.eye(SIZE) + 0.3 * random.normal(size=(SIZE, SIZE))
     return {
         "gather": Gather(random.permutation(SIZE)),
         "affine": Affine(np.exp(random.normal(size=SIZE)) * [1, -1, 1, 1, -1, 1], random.normal(size=SIZE)),

@@ -1,5 +1,6 @@
 """Models made of flow layers."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
@@ -11,9 +12,11 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.plan import Plan, Step
+from gyoza.modelling.autodiff import assigns_in_traces
 from gyoza.modelling.axes import as_floats, zeros_per_row
 from gyoza.modelling.flow_layers.base import accepts_training, draw_seed
 from gyoza.modelling.flow_layers.lowering import inherits, opaque
+from gyoza.modelling.flow_layers.normalization import ActivationNormalization
 
 DIRECTIONS = ("call", "invert")
 PLAN_DTYPES = ("float32", "float64")
@@ -182,6 +185,18 @@ class FlowModel(keras.Model):
         )
         return ops.mean(weighted) + sum(self.losses)
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """Prepare ``fit``; on a backend that can't initialise layers from data in compiled code, warn of those left."""
+        left = [layer.name for layer in leaves(self) if waits_for_data(layer)]
+        if left and not assigns_in_traces():
+            warnings.warn(
+                f"{self.name} has layers that compiled code of this backend can't initialise from data; call the flow "
+                f"once on a batch with training=True before fit. Received: layers={left}",
+                UserWarning,
+                stacklevel=2,
+            )
+        return super().make_train_function(force)
+
     def lower(self) -> Plan:
         """Lower the built model to a plan for ``gyoza.inference``, with the weights as they are now.
 
@@ -253,6 +268,12 @@ def log_likelihood(codes: Any, logdet: Any) -> Any:
 def shapes_of(tensors: Any) -> Any:
     """Return the shapes of what Keras was given, for a message."""
     return keras.tree.map_structure(lambda tensor: None if tensor is None else tuple(tensor.shape), tensors)
+
+
+def waits_for_data(layer: Any) -> bool:
+    """Whether the first batch of training will initialise a layer."""
+    normalizes = isinstance(layer, ActivationNormalization) and layer.trainable
+    return normalizes and not ops.convert_to_numpy(layer._initialized_)
 
 
 def leaves(model: FlowModel) -> Iterator[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.plan import Affine, Step
+from gyoza.modelling.autodiff import assigns_in_traces
 from gyoza.modelling.axes import broadcast_shape, concrete, places_per_row, spread
 from gyoza.modelling.flow_layers.base import FlowLayer
 from gyoza.modelling.flow_layers.lowering import inherits
@@ -29,7 +30,8 @@ class ActivationNormalization(FlowLayer):
     variance 1 (a constant entry gets the smallest scale, 1e-6, of which ``lower`` warns, and so does an initialisation
     that is not traced; values that are not finite leave l = 0, s = 1). The flag
     ``_initialized_`` is saved with the layer, so this happens once in its life; weights that were saved without the flag
-    count as initialised, and a layer that is not trainable is never initialised.
+    count as initialised, and a layer that is not trainable is never initialised. On JAX, compiled code can't do it: call
+    the flow once on a batch with ``training=True`` before ``fit``, which warns where that was forgotten.
 
     Args:
         shape: See ``FlowLayer``.
@@ -151,10 +153,13 @@ class ActivationNormalization(FlowLayer):
     def _initialize(self, x: Any) -> None:
         location, scale = self._moments(x)
         values = concrete(scale)
+        if values is None and not assigns_in_traces():
+            return
         if values is not None and not ops.convert_to_numpy(self._initialized_):
             self._name_constants(values)
-        self._location_.assign(ops.where(self._initialized_, self._location_, location))
-        self._scale_.assign(ops.where(self._initialized_, self._scale_, scale))
+        known = ops.convert_to_tensor(self._initialized_)
+        for variable, value in ((self._location_, location), (self._scale_, scale)):
+            variable.assign(ops.where(known, ops.convert_to_tensor(variable), value))
         self._initialized_.assign(True)
 
     def _name_constants(self, scale: np.ndarray[Any, Any]) -> None:
