@@ -7,6 +7,8 @@ import numpy as np
 
 from gyoza.inference.plan import Floats
 
+__all__ = ["ACTIVATIONS", "LEAKY_RELU_SLOPE", "elu", "leaky_relu", "linear", "relu", "sigmoid", "silu", "softplus"]
+
 LEAKY_RELU_SLOPE = float(np.float32(0.2))
 """What ``keras.activations.leaky_relu`` takes where nothing else is said; TensorFlow rounds it to float32, also in float64."""
 

@@ -9,6 +9,21 @@ import numpy as np
 from gyoza.inference.compiled import CompiledFlow
 from gyoza.inference.plan import Floats
 
+__all__ = [
+    "GOLDEN_CHECK",
+    "Check",
+    "Flow",
+    "Golden",
+    "Limits",
+    "check_agreement",
+    "check_golden",
+    "check_logdet",
+    "check_round_trip",
+    "limits",
+    "probe_latents",
+    "row_error",
+]
+
 PROBE_SEED = 0
 GOLDEN_CHECK = "golden vectors"
 """The name of the check that a flow can only have where rows were recorded."""

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 from gyoza.inference.executors import NumpyExecutor
 from gyoza.inference.plan import Floats, Plan
 
+__all__ = ["CompiledFlow", "Lowerable", "compile_flow"]
+
 
 class Lowerable(Protocol):
     """Anything that lowers itself to a plan, such as a built ``gyoza.modelling.flow_layers.FlowModel``."""

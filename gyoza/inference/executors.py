@@ -25,6 +25,20 @@ from gyoza.inference.plan import (
 )
 from gyoza.inference.splines import couple_spline, decouple_spline
 
+__all__ = [
+    "Logdet",
+    "NumpyExecutor",
+    "cast",
+    "couple",
+    "decouple",
+    "encode_step",
+    "invert_step",
+    "run_network",
+    "shift_and_log_scale",
+    "unknown_step",
+    "with_columns",
+]
+
 Logdet: TypeAlias = Floats | float
 """[n], or one number that holds for every row."""
 

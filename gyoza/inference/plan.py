@@ -13,6 +13,26 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "Additive",
+    "Affine",
+    "BoundedAffine",
+    "Coupling",
+    "Dense",
+    "DenseNetwork",
+    "Floats",
+    "Gather",
+    "Indices",
+    "Law",
+    "Linear",
+    "Opaque",
+    "OpaqueNetwork",
+    "Plan",
+    "Rotation",
+    "Spline",
+    "Step",
+]
+
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Indices: TypeAlias = NDArray[np.intp]
 

@@ -10,6 +10,8 @@ from keras import ops
 
 from gyoza.inference.plan import Floats
 
+__all__ = ["GRADIENTS", "OUTPUTS_AT_ONCE", "assigns_in_traces", "gradient", "jacobian", "row_jacobian"]
+
 OUTPUTS_AT_ONCE = 256
 """How many copies of a row one backward pass holds, so that the memory of a large Jacobian is mostly its own."""
 

@@ -16,6 +16,23 @@ from numpy.typing import NDArray
 
 from gyoza.inference.plan import Indices
 
+__all__ = [
+    "as_floats",
+    "as_integers",
+    "broadcast_shape",
+    "check_input_shape",
+    "check_shape_and_axes",
+    "concrete",
+    "join_axes",
+    "joined_indices",
+    "known_sizes",
+    "places_per_row",
+    "split_axes",
+    "spread",
+    "spread_matrix",
+    "zeros_per_row",
+]
+
 
 def as_integers(values: Iterable[Any], name: str) -> list[int]:
     """Return values as ints; nothing is rounded, and True is no size.

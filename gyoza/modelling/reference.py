@@ -23,6 +23,21 @@ from gyoza.modelling.flow_layers.coupling import STRUCTURE
 from gyoza.modelling.flow_layers.lowering import inherits
 from gyoza.modelling.flow_layers.reshape import Rearrangement
 
+__all__ = [
+    "LayeredFlow",
+    "coupling_logdet",
+    "entrywise_logdet",
+    "flow_logdet",
+    "layerwise_logdet",
+    "linear_logdet",
+    "normalization_logdet",
+    "permutation_logdet",
+    "rearrangement_logdet",
+    "reflection_logdet",
+    "slogdets",
+    "unknown_logdet",
+]
+
 LARGEST_JACOBIAN = 1024
 """Up to how many entries of a latent the whole Jacobian of a flow is computed."""
 LARGEST_OWN_JACOBIAN = 4096

@@ -15,7 +15,7 @@ SCALE = 0.035
 SHIFT = 0.075
 ELASTIC = 0.11
 ALSO_SHARED = 0.25
-CORRELATIONS = {"digit": 0.95, "color": 0.985, "angle": 0.97}
+CORRELATIONS = {"digit": 0.99, "color": 0.985, "angle": 0.97}
 """ρ: how strongly the two codes of a pair that shares the factor are to be correlated."""
 
 

@@ -44,14 +44,17 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make the bundled model from scratch and measure it.")
     parser.add_argument("--out", type=Path, help="write the first seed's version folder here")
     parser.add_argument("--example", type=Path, help="write a body for POST /factors here, of the first seed's latents")
+    parser.add_argument(
+        "--host", type=Path, metavar="FOLDER", help="give the first seed the host of this version folder"
+    )
     parser.add_argument("--seed", "--seeds", type=int, nargs="+", default=[0], dest="seeds", metavar="SEED")
     parser.add_argument("--measure", type=Path, metavar="FOLDER", help="train nothing; measure this version folder")
     parser.add_argument("--validate", action="store_true", help="measure on training digits kept back, not on held-out")
     parser.add_argument("--host-steps", type=int, default=HOST_STEPS, help="default: %(default)s")
     parser.add_argument("--flow-steps", type=int, default=FLOW_STEPS, help="default: %(default)s")
     options = parser.parse_args(arguments)
-    if options.measure and (options.out or options.example):
-        parser.error("--measure writes nothing: leave out --out and --example")
+    if options.measure and (options.out or options.example or options.host):
+        parser.error("--measure trains and writes nothing: leave out --out, --example and --host")
     return options
 
 
@@ -60,7 +63,10 @@ def train(training: Digits, seed: int, options: argparse.Namespace) -> tuple[Hos
     keras.utils.set_random_seed(seed)
     verbose = 1 if sys.stdout.isatty() else 2
     print(f"seed {seed}: the host network")
-    host = train_host(training, seed=seed, steps=options.host_steps, verbose=verbose)
+    if options.host and seed == options.seeds[0]:
+        host, _ = read_version(options.host)
+    else:
+        host = train_host(training, seed=seed, steps=options.host_steps, verbose=verbose)
     print(f"seed {seed}: the flow")
     return host, train_flow(host, training, seed=seed, steps=options.flow_steps, verbose=verbose)
 

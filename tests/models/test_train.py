@@ -24,7 +24,7 @@ FILES = {
 def test_a_short_run_writes_every_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A few steps give the whole version folder, an example that fits it, and the table, measured from it again too."""
+    """A few steps give the whole version folder, an example that fits it, and the table; its host serves the next version too."""
     monkeypatch.setattr(evaluation, "TRAINING_REPEATS", 1)
     monkeypatch.setattr(evaluation, "REPEATS", 1)
     monkeypatch.setattr(evaluation, "PAIRS", 50)
@@ -46,6 +46,9 @@ def test_a_short_run_writes_every_file(
     assert values(rows[1][2 : len(rows[0])]) == pytest.approx(values(rows[0][2:]), abs=0.011)
     assert "| factor |  measure | residual |" in again
     assert "| shared | residual |" in again
+    train.main([*short, "--host", str(tmp_path / "1"), "--out", str(tmp_path / "2")])
+    same = load_file(tmp_path / "2" / "golden.safetensors")
+    np.testing.assert_array_equal(same["latents"], golden["latents"])
 
 
 def values(rows: list[str]) -> dict[str, float]:
@@ -57,7 +60,7 @@ def test_measuring_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
     """Where to write and what to measure can't both be asked for."""
     with pytest.raises(SystemExit):
         train.main(["--measure", str(tmp_path), "--out", str(tmp_path)])
-    assert "--measure writes nothing: leave out --out and --example" in capsys.readouterr().err
+    assert "--measure trains and writes nothing: leave out --out, --example and --host" in capsys.readouterr().err
 
 
 def test_the_script_runs_by_path_from_anywhere(digits_folder: Path, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from gyoza.modelling.axes import zeros_per_row
 from gyoza.modelling.flow_layers.coupling import LAW, Coupling, check_parameters
 from gyoza.modelling.flow_layers.lowering import inherits
 
+__all__ = ["AdditiveCoupling"]
+
 
 @keras.saving.register_keras_serializable(package="gyoza")
 class AdditiveCoupling(Coupling):

@@ -11,6 +11,8 @@ from gyoza.modelling.flow_layers.coupling import LAW, Coupling, check_parameters
 from gyoza.modelling.flow_layers.lowering import inherits
 from gyoza.modelling.masks import Mask
 
+__all__ = ["AffineCoupling"]
+
 
 @keras.saving.register_keras_serializable(package="gyoza")
 class AffineCoupling(Coupling):

@@ -11,6 +11,8 @@ from gyoza.inference.plan import Step
 from gyoza.modelling.axes import as_floats, check_input_shape, check_shape_and_axes, zeros_per_row
 from gyoza.modelling.flow_layers.lowering import opaque
 
+__all__ = ["LARGEST_SEED", "FlowLayer", "VolumePreserving", "accepts_training", "draw_seed"]
+
 LARGEST_SEED = 2**31 - 1
 
 

@@ -15,6 +15,8 @@ from gyoza.modelling.flow_layers.base import FlowLayer, accepts_training
 from gyoza.modelling.flow_layers.lowering import inherits, lower_network, to_rows
 from gyoza.modelling.masks import Mask
 
+__all__ = ["LAW", "STRUCTURE", "Coupling", "check_parameters", "check_stacked", "parameters_error"]
+
 STRUCTURE = ("call", "invert", "_coupling_parameters", "_merge")
 LAW = ("_couple_", "_decouple_", "compute_jacobian_determinant", "_compute_logdet_", "_split_parameters_")
 

@@ -12,6 +12,8 @@ from gyoza.modelling.flow_layers.lowering import inherits
 from gyoza.modelling.flow_layers.models import DIRECTIONS, FlowModel
 from gyoza.modelling.original import complete, make_readable
 
+__all__ = ["DisentanglingFlowModel"]
+
 
 @keras.saving.register_keras_serializable(package="gyoza")
 class DisentanglingFlowModel(FlowModel):

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from gyoza.factors import check_factor_name
 from gyoza.modelling.axes import as_integers
 
+__all__ = ["checked_factors"]
+
 
 def checked_factors(factors: Mapping[str, int] | Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
     """Return factors as pairs of name and size.

@@ -10,6 +10,22 @@ from keras import ops
 from gyoza.inference.activations import ACTIVATIONS
 from gyoza.inference.plan import Dense, DenseNetwork, Floats, Indices, Opaque
 
+__all__ = [
+    "IDLE_LAYERS",
+    "LARGEST_MATRIX",
+    "LINKS",
+    "activation_name",
+    "chain",
+    "fold",
+    "functional_chain",
+    "inherits",
+    "lower_dense",
+    "lower_network",
+    "opaque",
+    "to_rows",
+    "told",
+]
+
 IDLE_LAYERS = (
     keras.layers.InputLayer,
     keras.layers.Dropout,

@@ -18,6 +18,17 @@ from gyoza.modelling.flow_layers.base import accepts_training, draw_seed
 from gyoza.modelling.flow_layers.lowering import inherits, opaque
 from gyoza.modelling.flow_layers.normalization import ActivationNormalization
 
+__all__ = [
+    "DIRECTIONS",
+    "PLAN_DTYPES",
+    "FlowModel",
+    "check_distinct",
+    "leaves",
+    "log_likelihood",
+    "shapes_of",
+    "waits_for_data",
+]
+
 DIRECTIONS = ("call", "invert")
 PLAN_DTYPES = ("float32", "float64")
 

@@ -14,6 +14,8 @@ from gyoza.modelling.axes import broadcast_shape, concrete, places_per_row, spre
 from gyoza.modelling.flow_layers.base import FlowLayer
 from gyoza.modelling.flow_layers.lowering import inherits
 
+__all__ = ["ActivationNormalization"]
+
 SMALLEST_SCALE = 1e-6
 MOST_NAMED = 10
 """How many constant entries a warning lists."""

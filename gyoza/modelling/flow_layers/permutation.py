@@ -14,6 +14,8 @@ from gyoza.modelling.axes import as_integers, check_shape_and_axes, join_axes, j
 from gyoza.modelling.flow_layers.base import VolumePreserving, draw_seed
 from gyoza.modelling.flow_layers.lowering import inherits
 
+__all__ = ["CheckerBoardPermutation", "HeavisidePermutation", "Permutation", "ShufflePermutation"]
+
 
 @keras.saving.register_keras_serializable(package="gyoza")
 class Permutation(VolumePreserving):

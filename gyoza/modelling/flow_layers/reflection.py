@@ -13,6 +13,8 @@ from gyoza.modelling.axes import as_integers, join_axes, split_axes, spread_matr
 from gyoza.modelling.flow_layers.base import VolumePreserving, draw_seed
 from gyoza.modelling.flow_layers.lowering import LARGEST_MATRIX, inherits
 
+__all__ = ["Reflection", "householder_product"]
+
 
 @keras.saving.register_keras_serializable(package="gyoza")
 class Reflection(VolumePreserving):
