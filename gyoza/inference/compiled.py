@@ -23,6 +23,16 @@ class CompiledFlow:
 
     Args:
         plan: The flow as steps.
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.inference import CompiledFlow, Plan
+        >>> from gyoza.inference.plan import Affine
+        >>> plan = Plan((Affine(np.array([2.0]), np.array([1.0])),), (1,), (1,), np.dtype("float64"))
+        >>> flow = CompiledFlow(plan)
+        >>> codes, logdet = flow.encode([[3.0]])
+        >>> codes.tolist(), logdet.round(4).tolist(), flow.invert(codes).tolist()
+        ([[4.0]], [0.6931], [[3.0]])
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -96,5 +106,15 @@ def compile_flow(model: Lowerable) -> CompiledFlow:
 
     Raises:
         ValueError: The model is not built.
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.inference import compile_flow
+        >>> from gyoza.modelling.flow_layers import FlowModel, HeavisidePermutation
+        >>> model = FlowModel([HeavisidePermutation(shape=[2], axes=[1])])
+        >>> model.build((None, 2))
+        >>> codes, logdet = compile_flow(model).encode([[1.0, 2.0]])
+        >>> codes.tolist(), logdet.tolist()
+        ([[2.0, 1.0]], [0.0])
     """
     return CompiledFlow(model.lower())

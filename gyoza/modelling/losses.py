@@ -45,6 +45,15 @@ class SupervisedFactorLoss(keras.losses.Loss):
     References:
         Esser, P., Rombach, R. & Ommer, B. (2020) "A disentangling invertible interpretation network for explaining
         latent representations" arXiv:2004.13166
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.losses import SupervisedFactorLoss
+        >>> loss = SupervisedFactorLoss([1, 1])
+        >>> codes_and_logdets = np.array([[1.0, 2.0, 1.0, 2.0, 0.0, 0.0]])  # a, b, and the two logdets
+        >>> apart, alike = (float(loss(np.array([[0.0, r]]), codes_and_logdets)) for r in (0.0, 0.9))
+        >>> round(apart, 4), round(alike, 4)
+        (5.0, 3.1053)
     """
 
     def __init__(

@@ -45,6 +45,16 @@ class Mask(keras.layers.Layer):
 
     References:
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.masks import Mask
+        >>> mask = Mask(axes=[1], shape=[3], mask=[1, 0, 1])
+        >>> x = np.array([[1.0, 2.0, 3.0]])
+        >>> np.asarray(mask(x)).tolist(), np.asarray(mask(x, is_positive=False)).tolist()
+        ([[1.0, 0.0, 3.0]], [[0.0, 2.0, 0.0]])
+        >>> np.asarray(mask.arrange(x)).tolist()
+        [[2.0, 1.0, 3.0]]
     """
 
     def __init__(self, axes: Sequence[int], shape: Sequence[int], mask: Any, **kwargs: Any) -> None:
@@ -151,6 +161,11 @@ class HeavisideMask(Mask):
     References:
         Dinh, L., Krueger, D. & Bengio, Y. (2015) "NICE: Non-linear independent components estimation"
         arXiv:1410.8516
+
+    Example:
+        >>> from gyoza.modelling.masks import HeavisideMask
+        >>> HeavisideMask(axes=[1], shape=[5]).get_config()["mask"]
+        [0.0, 0.0, 1.0, 1.0, 1.0]
     """
 
     def __init__(self, axes: Sequence[int], shape: Sequence[int], mask: Any = None, **kwargs: Any) -> None:
@@ -181,6 +196,11 @@ class CheckerBoardMask(Mask):
 
     References:
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
+
+    Example:
+        >>> from gyoza.modelling.masks import CheckerBoardMask
+        >>> CheckerBoardMask(axes=[1, 2], shape=[2, 2]).get_config()["mask"]
+        [0.0, 1.0, 1.0, 0.0]
     """
 
     def __init__(self, axes: Sequence[int], shape: Sequence[int], mask: Any = None, **kwargs: Any) -> None:

@@ -56,6 +56,8 @@ def test_a_flow_learns_by_likelihood_and_from_pairs() -> None:
 
 def test_what_compiled_code_cannot_initialise_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where values assigned in traces are lost, layers stay as they are, count as not initialised, and fit says so."""
+    if keras.backend.backend() == "torch":
+        pytest.skip("PyTorch traces nothing")
     if assigns_in_traces():
         for module in (models, normalization):
             monkeypatch.setattr(module, "assigns_in_traces", lambda: False)

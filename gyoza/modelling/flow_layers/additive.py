@@ -38,6 +38,17 @@ class AdditiveCoupling(Coupling):
         arXiv:1410.8516
 
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import AdditiveCoupling
+        >>> from gyoza.modelling.masks import HeavisideMask
+        >>> from gyoza.modelling.networks import dense_network
+        >>> at = {"shape": [4], "axes": [1]}
+        >>> layer = AdditiveCoupling(**at, compute_coupling_parameters=dense_network(4, 1), mask=HeavisideMask(**at))
+        >>> outputs, logdet = layer(np.ones((1, 4)))  # the identity, until its network is trained
+        >>> np.asarray(outputs).tolist(), np.asarray(logdet).tolist()
+        ([[1.0, 1.0, 1.0, 1.0]], [0.0])
     """
 
     def _couple_(self, inputs: Any, coupling_parameters: Any) -> Any:

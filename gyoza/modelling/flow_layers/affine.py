@@ -42,6 +42,18 @@ class AffineCoupling(Coupling):
 
     References:
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import AffineCoupling
+        >>> from gyoza.modelling.masks import CheckerBoardMask
+        >>> from gyoza.modelling.networks import convolutional_network
+        >>> at = {"shape": [8, 8], "axes": [1, 2]}
+        >>> network = convolutional_network(3, 2)
+        >>> layer = AffineCoupling(**at, compute_coupling_parameters=network, mask=CheckerBoardMask(**at))
+        >>> outputs, logdet = layer(np.ones((2, 8, 8, 3)))
+        >>> tuple(outputs.shape), tuple(logdet.shape)
+        ((2, 8, 8, 3), (2,))
     """
 
     _parameter_count_ = 2

@@ -46,6 +46,22 @@ class FlowLayer(keras.layers.Layer):
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
 
         Kingma, D. P. & Dhariwal, P. (2018) "Glow: Generative flow with invertible 1x1 convolutions" arXiv:1807.03039
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import FlowLayer
+        >>> class Softening(FlowLayer):
+        ...     def call(self, inputs):
+        ...         return keras.ops.arcsinh(inputs), self.compute_jacobian_determinant(inputs)
+        ...     def invert(self, outputs):
+        ...         return keras.ops.sinh(outputs)
+        ...     def compute_jacobian_determinant(self, x):
+        ...         return -0.5 * keras.ops.sum(keras.ops.log1p(x * x), axis=-1)
+        >>> layer = Softening(shape=[2], axes=[1])
+        >>> outputs, logdet = layer(np.array([[0.0, 1.0]]))
+        >>> np.asarray(layer.invert(outputs)).round(4).tolist(), round(float(logdet[0]), 4)
+        ([[0.0, 1.0]], -0.3466)
     """
 
     def __init__(self, shape: Sequence[int], axes: Sequence[int], **kwargs: Any) -> None:

@@ -56,6 +56,18 @@ class Coupling(FlowLayer):
 
         Dinh, L., Krueger, D. & Bengio, Y. (2015) "NICE: Non-linear independent components estimation"
         arXiv:1410.8516
+
+    Example:
+        >>> import keras
+        >>> from gyoza.modelling.flow_layers import Coupling
+        >>> class Doubling(Coupling):
+        ...     def _couple_(self, inputs, coupling_parameters):
+        ...         return 2 * inputs + coupling_parameters
+        ...     def _decouple_(self, outputs, coupling_parameters):
+        ...         return (outputs - coupling_parameters) / 2
+        ...     def compute_jacobian_determinant(self, x):
+        ...         changed = self._mask_.call(keras.ops.ones_like(x), is_positive=False)
+        ...         return 0.6931472 * keras.ops.sum(changed, axis=tuple(range(1, len(x.shape))))
     """
 
     _parameter_count_ = 1

@@ -48,6 +48,19 @@ class DisentanglingFlowModel(FlowModel):
     References:
         Esser, P., Rombach, R. & Ommer, B. (2020) "A disentangling invertible interpretation network for explaining
         latent representations" arXiv:2004.13166
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import ActivationNormalization, DisentanglingFlowModel
+        >>> from gyoza.modelling.losses import SupervisedFactorLoss
+        >>> layers = [ActivationNormalization(shape=[3], axes=[1])]
+        >>> flow = DisentanglingFlowModel(layers, factors={"residual": 2, "digit": 1})
+        >>> flow.compile("sgd", SupervisedFactorLoss([2, 1]))
+        >>> z_a, z_b = np.random.default_rng(0).normal(size=(2, 64, 3))
+        >>> history = flow.fit((z_a, z_b), np.tile([0.0, 0.9], (64, 1)), verbose=0)
+        >>> codes, logdet = flow(z_a)
+        >>> {name: tuple(part.shape) for name, part in flow.split(codes).items()}
+        {'residual': (64, 2), 'digit': (64, 1)}
     """
 
     def __init__(

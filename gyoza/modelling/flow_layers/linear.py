@@ -51,6 +51,15 @@ class InvertibleLinear(FlowLayer):
 
     References:
         Kingma, D. P. & Dhariwal, P. (2018) "Glow: Generative flow with invertible 1x1 convolutions" arXiv:1807.03039
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import InvertibleLinear
+        >>> layer = InvertibleLinear(shape=[3], axes=[3], seed=0)  # mixes the channels of images
+        >>> x = np.ones((2, 4, 4, 3), "float32")
+        >>> outputs, logdet = layer(x)
+        >>> tuple(outputs.shape), bool(np.allclose(layer.invert(outputs), x, atol=1e-5))
+        ((2, 4, 4, 3), True)
     """
 
     def __init__(self, shape: Sequence[int], axes: Sequence[int], seed: int | None = None, **kwargs: Any) -> None:

@@ -55,6 +55,16 @@ class FlowModel(keras.Model):
 
     References:
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import ActivationNormalization, FlowModel
+        >>> x = np.random.default_rng(0).normal(5, 2, (512, 1))
+        >>> flow = FlowModel([ActivationNormalization(shape=[1], axes=[1])])
+        >>> flow.compile("sgd")  # no loss: maximum likelihood
+        >>> history = flow.fit(x, verbose=0)
+        >>> tuple(flow.log_prob(x).shape), tuple(flow.sample(3, seed=0).shape)
+        ((512,), (3, 1))
     """
 
     def __init__(self, flow_layers: Sequence[Any] = (), **kwargs: Any) -> None:

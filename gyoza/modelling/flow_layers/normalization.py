@@ -57,6 +57,16 @@ class ActivationNormalization(FlowLayer):
 
         Esser, P., Rombach, R. & Ommer, B. (2020) "A disentangling invertible interpretation network for explaining
         latent representations" arXiv:2004.13166
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import ActivationNormalization
+        >>> layer = ActivationNormalization(shape=[2], axes=[1])
+        >>> outputs, logdet = layer(np.array([[1.0, 10.0], [3.0, 30.0]]), training=True)
+        >>> np.asarray(outputs).round(4).tolist()
+        [[-1.0, -1.0], [1.0, 1.0]]
+        >>> np.asarray(layer.invert(outputs)).round(4).tolist()
+        [[1.0, 10.0], [3.0, 30.0]]
     """
 
     @keras.saving.register_keras_serializable(package="gyoza")

@@ -40,6 +40,13 @@ class Permutation(VolumePreserving):
 
     References:
         Kingma, D. P. & Dhariwal, P. (2018) "Glow: Generative flow with invertible 1x1 convolutions" arXiv:1807.03039
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import Permutation
+        >>> outputs, _ = Permutation(shape=[3], axes=[1], permutation=[2, 0, 1])(np.array([[5.0, 6.0, 7.0]]))
+        >>> np.asarray(outputs).tolist()
+        [[7.0, 5.0, 6.0]]
     """
 
     def __init__(self, shape: Sequence[int], axes: Sequence[int], permutation: Sequence[int], **kwargs: Any) -> None:
@@ -121,6 +128,11 @@ class CheckerBoardPermutation(Permutation):
 
     References:
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
+
+    Example:
+        >>> from gyoza.modelling.flow_layers import CheckerBoardPermutation
+        >>> CheckerBoardPermutation(shape=[2, 2], axes=[1, 2]).get_config()["permutation"]
+        [1, 0, 3, 2]
     """
 
     def __init__(
@@ -198,6 +210,11 @@ class HeavisidePermutation(Permutation):
     References:
         Dinh, L., Krueger, D. & Bengio, Y. (2015) "NICE: Non-linear independent components estimation"
         arXiv:1410.8516
+
+    Example:
+        >>> from gyoza.modelling.flow_layers import HeavisidePermutation
+        >>> HeavisidePermutation(shape=[5], axes=[1]).get_config()["permutation"]
+        [2, 3, 4, 0, 1]
     """
 
     def __init__(
@@ -232,6 +249,11 @@ class ShufflePermutation(Permutation):
     References:
         Esser, P., Rombach, R. & Ommer, B. (2020) "A disentangling invertible interpretation network for explaining
         latent representations" arXiv:2004.13166
+
+    Example:
+        >>> from gyoza.modelling.flow_layers import ShufflePermutation
+        >>> ShufflePermutation(shape=[5], axes=[1], seed=0).get_config()["permutation"]
+        [2, 4, 3, 0, 1]
     """
 
     def __init__(

@@ -53,6 +53,15 @@ class Reflection(VolumePreserving):
 
         Schreiber, R. & Van Loan, C. (1989) "A storage-efficient WY representation for products of Householder
         transformations" SIAM Journal on Scientific and Statistical Computing 10(1)
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import Reflection
+        >>> layer = Reflection(shape=[2], axes=[1], reflection_count=1)
+        >>> layer._reflection_normals_.assign([[1.0, 0.0]])  # doctest: +ELLIPSIS
+        <...>
+        >>> np.asarray(layer(np.array([[3.0, 4.0]]))[0]).tolist()
+        [[-3.0, 4.0]]
     """
 
     def __init__(

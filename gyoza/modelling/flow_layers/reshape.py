@@ -84,6 +84,13 @@ class Reshape(Rearrangement):
 
     References:
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import Reshape
+        >>> outputs, _ = Reshape(shape=[6], axes=[1], target_shape=[2, 3])(np.zeros((4, 6)))
+        >>> tuple(outputs.shape)
+        (4, 2, 3)
     """
 
     def __init__(self, shape: Sequence[int], axes: Sequence[int], target_shape: Sequence[int], **kwargs: Any) -> None:
@@ -138,6 +145,13 @@ class Flatten(Reshape):
 
     References:
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import Flatten
+        >>> outputs, _ = Flatten(shape=[8, 8, 3], axes=[1, 2, 3])(np.zeros((4, 8, 8, 3)))
+        >>> tuple(outputs.shape)
+        (4, 192)
     """
 
     def __init__(self, shape: Sequence[int], axes: Sequence[int], **kwargs: Any) -> None:
@@ -177,6 +191,13 @@ class Squeeze(Rearrangement):
 
     References:
         Dinh, L., Sohl-Dickstein, J. & Bengio, S. (2016) "Density estimation using Real NVP" arXiv:1605.08803
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import Squeeze
+        >>> outputs, _ = Squeeze(shape=[8, 8], axes=[1, 2])(np.zeros((4, 8, 8, 3)))
+        >>> tuple(outputs.shape)
+        (4, 4, 4, 12)
     """
 
     def __init__(self, shape: Sequence[int], axes: Sequence[int], factor: int = 2, **kwargs: Any) -> None:

@@ -61,6 +61,20 @@ class RationalQuadraticSplineCoupling(Coupling):
 
         Gregory, J. & Delbourgo, R. (1982) "Piecewise rational quadratic interpolation to monotonic data" IMA Journal of
         Numerical Analysis 2(2)
+
+    Example:
+        >>> import numpy as np
+        >>> from gyoza.modelling.flow_layers import RationalQuadraticSplineCoupling
+        >>> from gyoza.modelling.masks import HeavisideMask
+        >>> from gyoza.modelling.networks import dense_network
+        >>> at = {"shape": [4], "axes": [1]}
+        >>> network = dense_network(4, 3 * 8 - 1)
+        >>> layer = RationalQuadraticSplineCoupling(
+        ...     **at, compute_coupling_parameters=network, mask=HeavisideMask(**at), bins=8
+        ... )
+        >>> outputs, _ = layer(np.array([[9.0, 0.0, 0.5, 9.0]]))  # the identity, until its network is trained
+        >>> np.asarray(outputs).round(4).tolist()
+        [[9.0, 0.0, 0.5, 9.0]]
     """
 
     def __init__(  # noqa: PLR0913 - a coupling's four, and what describes the spline
