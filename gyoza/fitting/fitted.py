@@ -93,7 +93,7 @@ class FittedFlow:
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the flow, and beside it what it was made with: ``mine.keras`` and ``mine.fit.json``.
 
-        Either both are written whole or neither is, whatever interrupts.
+        They are written elsewhere first and then moved, so no file is ever there by half, whatever interrupts.
 
         Args:
             path: Ends in ``.keras``, in a folder that exists.
@@ -113,8 +113,8 @@ class FittedFlow:
             self.flow.save(flow)
             content = {"flow": target.name, "sha256": hashlib.sha256(flow.read_bytes()).hexdigest(), **self.report()}
             report.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            os.replace(report, report_path(target))
-            os.replace(flow, target)
+            report.replace(report_path(target))
+            flow.replace(target)
         return report_path(target)
 
 

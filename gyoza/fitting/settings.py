@@ -35,7 +35,7 @@ class FitSettings:
         20
     """
 
-    blocks: int = described(6, "Blocks of a normalization, reflections and two couplings.")
+    blocks: int = described(4, "Blocks of a normalization, reflections and two couplings.")
     reflections: int = described(8, "Reflections in each block; no more than a latent has entries are made.")
     width: int = described(128, "Width of the two hidden layers of each coupling's network.")
     coupling: str = described("affine", f"Law of the couplings: {', '.join(COUPLINGS)}.")
@@ -43,14 +43,16 @@ class FitSettings:
         0.95, "How alike pairs that share a factor are in it, from 0 to 1: one number for all factors or one for each."
     )
     noise: float = described(
-        0.03, "Noise added to each entry of a latent in training, in standard deviations of the entry."
+        0.1, "Noise added to each entry of a latent in training, in standard deviations of the entry."
     )
     validation: float = described(0.2, "Part of the rows that is kept back, to stop in time and to measure on.")
     batch_size: int = described(192, "Pairs in a batch.")
     batches_per_epoch: int = described(50, "Batches in an epoch, however many rows there are.")
     epochs: int = described(100, "Most epochs.")
-    patience: int = described(15, "Epochs without a better loss on the rows kept back after which training stops.")
-    learning_rate: float = described(2e-3, "Largest step size of Adam; it falls to 0 along a cosine.")
+    patience: int = described(8, "Epochs without a better loss on the rows kept back after which training stops.")
+    learning_rate: float = described(
+        2e-3, "Step size of Adam at first; it falls where the loss gets no better for half of the patience."
+    )
 
     def __post_init__(self) -> None:
         """Check what no data is needed for."""

@@ -1,7 +1,6 @@
 """Latents of any scale, each entry brought to mean 0 and deviation 1. No Keras here."""
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -84,8 +83,3 @@ def named(places: Any, shape: tuple[int, ...]) -> str:
     first = np.stack(np.unravel_index(places[:MOST_NAMED], shape), axis=1).tolist()
     text = ", ".join(str(place[0]) if len(place) == 1 else str(place) for place in first)
     return text if len(places) <= MOST_NAMED else f"{text}, …"
-
-
-def size_of(shape: tuple[int, ...]) -> int:
-    """Return D, the entries of a latent."""
-    return prod(shape)

@@ -25,8 +25,10 @@ from gyoza.modelling.losses import SupervisedFactorLoss
 __all__ = ["FlowFit", "fit_flow"]
 
 LARGEST_GRADIENT = 5.0
-WARM_UP = 100
-"""Steps in which the learning rate grows from 0."""
+RATE_FACTOR = 0.25
+"""By what the learning rate is multiplied after half of the patience."""
+LEAST_GAIN = 0.05
+"""By how many nats a pair the loss must fall to count as better."""
 VALIDATION_BATCHES = 8
 SIZE_PAIRS = 4096
 INITIALISATION_ROWS = 16_384
@@ -37,7 +39,7 @@ NEIGHBOURS = 10
 Labels = dict[str, NDArray[Any]]
 
 
-def fit_flow(
+def fit_flow(  # noqa: PLR0913 - the data, and how to fit: all keywords but two.
     latents: Any,
     labels: Mapping[str, Any],
     *,
@@ -187,8 +189,8 @@ class FlowFit:
         flow = build_flow(self.sizes, settings, self._flow_seed)
         # Outside of fit, all rows count, and the normalizations are initialised on every backend.
         flow(self._standardised(self._training[:INITIALISATION_ROWS]), training=True)
-        flow.compile(optimizer(settings), SupervisedFactorLoss(list(self.sizes.values())), jit_compile=compiled())
-        stop = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
+        optimizer = keras.optimizers.Adam(settings.learning_rate, global_clipnorm=LARGEST_GRADIENT)
+        flow.compile(optimizer, SupervisedFactorLoss(list(self.sizes.values())), jit_compile=compiled())
         self._pairs.epoch = 0
         history = flow.fit(
             self._pairs,
@@ -196,7 +198,7 @@ class FlowFit:
             epochs=settings.epochs,
             shuffle=False,
             verbose=verbose,
-            callbacks=[keras.callbacks.TerminateOnNaN(), stop],
+            callbacks=callbacks(settings.patience),
         ).history
         return flow, finite_history(history, settings)
 
@@ -269,14 +271,15 @@ def given_sizes(sizes: Mapping[str, int], estimated: Mapping[str, int]) -> dict[
     return {name: complete[name] for name in estimated}
 
 
-def optimizer(settings: FitSettings) -> Any:
-    """Return Adam with a warm-up and a cosine decay over all steps."""
-    steps = settings.epochs * settings.batches_per_epoch
-    warm_up = min(WARM_UP, steps // 10)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps, warmup_target=settings.learning_rate, warmup_steps=warm_up
-    )
-    return keras.optimizers.Adam(schedule, global_clipnorm=LARGEST_GRADIENT)
+def callbacks(patience: int) -> list[Any]:
+    """Return what lowers the learning rate where the loss gets no better, then stops and goes back to the best weights.
+
+    Averaged weights would do as the lower rates do, but the loss that stops would not be theirs.
+    """
+    half = max(1, patience // 2)
+    lower = keras.callbacks.ReduceLROnPlateau(factor=RATE_FACTOR, patience=half, min_delta=LEAST_GAIN)
+    stop = keras.callbacks.EarlyStopping(patience=patience, min_delta=LEAST_GAIN, restore_best_weights=True)
+    return [keras.callbacks.TerminateOnNaN(), lower, stop]
 
 
 def compiled() -> bool:
