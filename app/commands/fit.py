@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -79,12 +79,20 @@ def fit(  # noqa: PLR0913 - each is an option of the command line.
         fitted = train(read_latents(latents), columns, sizes=wanted, settings=settings, seed=seed)
         report = fitted.save(out, overwrite=force)
     except KeyboardInterrupt:
-        fail("\nInterrupted: nothing was written.", code=INTERRUPTED)
+        leave_interrupted()
     except (ValueError, TypeError, ArithmeticError, ImportError) as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}" if error.strerror else str(error))
     tell_result(fitted, out, report)
+
+
+def leave_interrupted() -> NoReturn:
+    """End the process at once."""
+    typer.echo("\nInterrupted: nothing was written.", err=True)
+    sys.stdout.flush()
+    # Threads of the backend are still at work: taking the interpreter apart around them would abort the process.
+    os._exit(INTERRUPTED)
 
 
 def settings_of(given: Mapping[str, Any]) -> FitSettings:

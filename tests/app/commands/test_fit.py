@@ -173,7 +173,8 @@ def test_without_keras_the_extra_is_named(folder: Path) -> None:
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.modules['keras'] = None; from app.cli import main; main()"
     )
     arguments = ["fit", "latents.npy", "labels.csv", "--out", "mine.keras"]
-    done = subprocess.run([sys.executable, "-c", script, *arguments], cwd=folder, capture_output=True, text=True)
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "pip install 'gyoza-serve[cpu]'" in done.stderr
     assert "Traceback" not in done.stderr
@@ -198,7 +199,6 @@ def test_what_a_column_was_taken_for_is_told(values: np.ndarray, text: str) -> N
 @pytest.mark.parametrize("name", FitSettings.__dataclass_fields__)
 def test_every_setting_is_a_flag(name: str) -> None:
     """Every setting of a fit is a flag that tells its default."""
-    text = CliRunner().invoke(main, ["fit", "--help"], env={"COLUMNS": "300", "NO_COLOR": "1"}).output
-    assert re.search(
-        rf"--{name.replace('_', '-')} .*\[default: {FitSettings.__dataclass_fields__[name].default}\]", text
-    )
+    text = " ".join(CliRunner().invoke(main, ["fit", "--help"]).output.split())
+    default = FitSettings.__dataclass_fields__[name].default
+    assert re.search(rf"--{name.replace('_', '-')} <[^\[]*\[default: {default}\]", text)
