@@ -17,6 +17,8 @@ from pydantic import ValidationError
 from pydantic_core import PydanticUndefined
 
 import gyoza
+from app.commands.ending import fail
+from app.commands.fit import fit
 from app.errors import NotFound, TryLater, sendable
 from app.logs import configure_logging
 from app.main import LOADING, create_app
@@ -62,6 +64,9 @@ def option_of(name: str) -> inspect.Parameter:
     kind = bool if field.annotation is bool else str
     option = Annotated[kind | None, typer.Option(declaration, help=text, show_default=False)]  # type: ignore[valid-type]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+
+
+main.command()(fit)
 
 
 @main.command()
@@ -176,9 +181,3 @@ def example(repository: Repository) -> str:
     except (NotFound, TryLater):
         return "/models"
     return f"/models/{entry.name}" if model.layout is None else "/factors"
-
-
-def fail(message: str, code: int = 1) -> NoReturn:
-    """Print what is wrong and leave."""
-    typer.echo(message, err=True)
-    raise typer.Exit(code)

@@ -1,10 +1,12 @@
 """The README's words are true: its commands and scripts run as they stand there, against a real server."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,8 +27,16 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """The address of a server of the bundled model, started as ``make serve`` starts it but on a free port."""
-    command = [str(Path(sys.executable).with_name("gyoza")), "serve", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+    with serving([str(Path(sys.executable).with_name("gyoza")), "serve"], ROOT) as found:
+        yield found
+
+
+@contextmanager
+def serving(command: list[str], folder: Path) -> Iterator[str]:
+    """The address of a server that a command starts in a folder, but on a free port."""
+    with subprocess.Popen(
+        [*command, "--port", "0"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
         try:
             assert server.stdout
             lines = iter(server.stdout.readline, "")
@@ -66,3 +76,27 @@ def test_the_library_example_makes_a_flow_that_serves(tmp_path: Path, monkeypatc
     loaded = load_flow(tmp_path / "models" / "mine" / "1" / "flow.keras")
     assert dict(loaded.factors or {}) == {"residual": 20, "digit": 9, "color": 3}
     assert all(check.passed for check in loaded.checks), loaded.checks
+
+
+def test_latents_of_ones_own_become_a_model_in_four_commands(tmp_path: Path) -> None:
+    """The section's script and commands, as pasted, train a flow that tells its factors and is served under its name."""
+    (script,) = (block for block in blocks("python") if "np.save(" in block)
+    (commands,) = (block for block in blocks("sh") if "gyoza fit" in block)
+    install, fit, serve, ask = commands.splitlines()
+    assert install == "pip install '.[cpu]'"
+    (tmp_path / "models").mkdir()
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    gyoza = Path(sys.executable).with_name("gyoza")
+    environment = {**os.environ, "PATH": f"{gyoza.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", fit], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "Serve it:  gyoza serve" in done.stdout
+    report = json.loads((tmp_path / "models" / "mine.fit.json").read_text())
+    for factor, scores in report["block_scores"].items():
+        assert max(scores, key=scores.get) == factor, report
+        assert scores[factor] > 0.8, report
+    with serving([str(gyoza), *serve.split()[1:]], tmp_path) as own:
+        answer = json.loads(subprocess.check_output(["bash", "-c", ask.replace(ADDRESS, own)], text=True))
+    assert list(answer["factors"]) == ["residual", "kind", "size"]
+    assert (answer["model"], answer["version"]) == ("mine", "1")

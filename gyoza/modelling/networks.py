@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from gyoza.modelling.axes import as_integers
 
@@ -12,13 +13,14 @@ __all__ = ["convolutional_network", "dense_network"]
 CONVOLUTIONS = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}
 
 
-def dense_network(
+def dense_network(  # noqa: PLR0913 - all but the first two have defaults and names
     size: int,
     parameter_count: int,
     *,
     widths: Sequence[int] = (128, 128),
     activation: Any = "swish",
     dtype: Any = None,
+    seed: int | None = None,
 ) -> Any:
     """Return a network of dense layers for couplings on latents [batch, size].
 
@@ -29,6 +31,7 @@ def dense_network(
         widths: Of the hidden layers.
         activation: Of the hidden layers.
         dtype: The dtype policy of all layers; the coupling's.
+        seed: Of the hidden layers' kernels. By default one that ``keras.utils.set_random_seed`` governs.
 
     Returns:
         A ``keras.Sequential`` from [batch, size] to [batch, parameter_count · size], 0 until it is trained.
@@ -47,7 +50,13 @@ def dense_network(
         216
     """
     size, count, *hidden = checked([size, parameter_count, *widths])
-    layers = [keras.layers.Dense(width, activation=activation, dtype=dtype) for width in hidden]
+    seeds = [None] * len(hidden) if seed is None else np.random.SeedSequence(seed).generate_state(len(hidden)).tolist()
+    layers = [
+        keras.layers.Dense(
+            width, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(own), dtype=dtype
+        )
+        for width, own in zip(hidden, seeds, strict=True)
+    ]
     last = keras.layers.Dense(count * size, kernel_initializer="zeros", dtype=dtype)
     return keras.Sequential([input_of([size], dtype), *layers, last])
 

@@ -1,0 +1,184 @@
+"""``gyoza fit``: train a flow of one's own from a file of latents and a table of labels."""
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from app.commands.ending import fail
+from gyoza.data.files import LabelColumn, read_labels, read_latents
+from gyoza.fitting.settings import FitSettings
+
+if TYPE_CHECKING:
+    from gyoza.fitting import FittedFlow, FlowFit
+
+__all__ = ["fit"]
+
+MANY_CLASSES = 20
+"""From more on, integers are asked about: they may be amounts."""
+INTERRUPTED = 130
+
+
+def with_fit_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each field of ``FitSettings``, so that they are written down once."""
+    own = [option for option in inspect.signature(command).parameters.values() if option.kind is not option.VAR_KEYWORD]
+    options = [*own, *map(option_of, fields(FitSettings))]
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    command.__annotations__ = {option.name: option.annotation for option in options}
+    return command
+
+
+def option_of(field: Any) -> inspect.Parameter:
+    """Make the option of one field."""
+    kind = field.type if field.type in {int, float, str} else str
+    text = f"{field.metadata['description']} [default: {field.default}]"
+    flag = typer.Option(f"--{field.name.replace('_', '-')}", help=text, show_default=False)
+    option = Annotated[kind | None, flag]  # type: ignore[valid-type]
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+
+
+@with_fit_settings
+def fit(  # noqa: PLR0913 - each is an option of the command line.
+    latents: Annotated[Path, typer.Argument(metavar="LATENTS.npy", help="Latents [n, …], saved by numpy.save.")],
+    labels: Annotated[
+        Path, typer.Argument(metavar="LABELS.csv", help="A column for each factor, a row for each latent.")
+    ],
+    *,
+    out: Annotated[Path, typer.Option(metavar="FLOW.keras", help="Where to write the flow.")],
+    sizes: Annotated[
+        str, typer.Option(metavar="NAME=SIZE,…", help="Entries of the code for each factor; by default estimated.")
+    ] = "",
+    continuous: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A factor to take for numbers; may be repeated.")
+    ] = None,
+    classes: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A factor to take for classes; may be repeated.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all randomness; by default one is drawn and printed.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    **given: Any,
+) -> None:
+    """Train a flow from latents and labels, and measure it on rows kept back.
+
+    A column of integers or of text is taken for classes, one of other numbers for numbers; the columns color.0, color.1,
+    color.2 are one factor color of three numbers.
+    """
+    settings = settings_of(given)
+    wanted = pairs_of("--sizes", sizes, int) if sizes else None
+    if out.suffix != ".keras":
+        fail(f"--out must end in .keras. Received: {out}", code=2)
+    try:
+        check_free(out, force=force)
+        columns = read_labels(labels, continuous=continuous or (), classes=classes or ())
+        tell_columns(columns)
+        fitted = train(read_latents(latents), columns, sizes=wanted, settings=settings, seed=seed)
+        report = fitted.save(out, overwrite=force)
+    except KeyboardInterrupt:
+        leave_interrupted()
+    except (ValueError, TypeError, ArithmeticError, ImportError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}" if error.strerror else str(error))
+    tell_result(fitted, out, report)
+
+
+def leave_interrupted() -> NoReturn:
+    """End the process at once."""
+    typer.echo("\nInterrupted: nothing was written.", err=True)
+    sys.stdout.flush()
+    # Threads of the backend are still at work: taking the interpreter apart around them would abort the process.
+    os._exit(INTERRUPTED)
+
+
+def settings_of(given: Mapping[str, Any]) -> FitSettings:
+    """Return the settings of the options that were given."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if text := chosen.pop("correlations", None):
+        chosen["correlations"] = pairs_of("--correlations", text, float) if "=" in text else number_of(text)
+    try:
+        return FitSettings(**chosen)
+    except (ValueError, TypeError) as error:
+        fail(f"{error}\ngyoza fit --help tells what each may be.", code=2)
+
+
+def number_of(text: str) -> float:
+    """Return the one correlation for all factors."""
+    try:
+        return float(text)
+    except ValueError:
+        fail(f"--correlations must be a number, or NAME=NUMBER,… Received: {text}", code=2)
+
+
+def pairs_of(option: str, text: str, kind: Callable[[str], Any]) -> dict[str, Any]:
+    """Return the names and numbers of ``NAME=NUMBER,…``."""
+    try:
+        pairs = [(name.strip(), kind(number)) for name, number in (part.split("=") for part in text.split(","))]
+    except ValueError:
+        fail(f"{option} must be NAME=NUMBER,NAME=NUMBER,… Received: {text}", code=2)
+    if len(dict(pairs)) != len(pairs):
+        fail(f"{option} must name every factor once. Received: {text}", code=2)
+    return dict(pairs)
+
+
+def check_free(out: Path, *, force: bool) -> None:
+    """Refuse a path that can't be written to before anything is trained."""
+    if not out.parent.is_dir():
+        raise ValueError(f"The folder {out.parent} does not exist; make it first: mkdir -p {out.parent}")
+    if out.exists() and not force:
+        raise ValueError(f"{out} exists; choose another --out, or say --force to replace it.")
+
+
+def train(latents: Any, columns: Mapping[str, LabelColumn], **options: Any) -> "FittedFlow":
+    """Check everything, say what will be done, and train."""
+    # What TensorFlow prints about the processor is no news to who trains.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    from gyoza.fitting import FlowFit  # noqa: PLC0415 - Keras is an optional extra.
+
+    prepared = FlowFit(latents, {name: column.values for name, column in columns.items()}, **options)
+    tell_plan(prepared)
+    return prepared.run(verbose=1 if sys.stdout.isatty() else 2)
+
+
+def tell_columns(columns: Mapping[str, LabelColumn]) -> None:
+    """Print what each column was taken for, and how to say otherwise."""
+    for name, column in columns.items():
+        typer.echo(f"{name}: {taken_for(name, column)}")
+
+
+def taken_for(name: str, column: LabelColumn) -> str:
+    """Say what a column was taken for."""
+    count, values = column.distinct, column.values
+    if not column.is_continuous:
+        hint = f"; if they are amounts: --continuous {name}" if column.is_numeric and count > MANY_CLASSES else ""
+        return f"{count} classes{hint}"
+    if values.ndim > 1:
+        return f"{values.shape[1]} numbers a row"
+    hint = f"; only {count} different ones, if they are classes: --classes {name}" if count <= MANY_CLASSES else ""
+    return f"numbers from {values.min():g} to {values.max():g}{hint}"
+
+
+def tell_plan(prepared: "FlowFit") -> None:
+    """Print what will be trained on what."""
+    sizes = ", ".join(f"{name} {size}" for name, size in prepared.sizes.items())
+    typer.echo(
+        f"Training on {prepared.training_rows} rows, keeping {prepared.validation_rows} back; code: {sizes}; "
+        f"seed {prepared.seed} (Ctrl+C ends it)"
+    )
+
+
+def tell_result(fitted: "FittedFlow", out: Path, report: Path) -> None:
+    """Print the measures, where everything was written, and what to type next."""
+    typer.echo(f"\nOn the {fitted.validation_rows} rows kept back:\n\n{fitted.table()}\n")
+    typer.echo(f"How well each factor can be read from each block:\n\n{fitted.block_scores.table()}\n")
+    typer.echo(
+        f"Loss {fitted.loss:.3f} (epoch {fitted.best_epoch} of {len(fitted.history['loss'])}), "
+        f"log-likelihood {fitted.log_likelihood:.3f}, seed {fitted.seed}\n"
+        f"Written: {out} and {report}\n"
+        f"Serve it:  gyoza serve --models-dir {out.parent}"
+    )
