@@ -13,10 +13,10 @@ else
   install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help serve test lint format lock
+.PHONY: help serve test test-jax lint format lock
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
 serve: $(VENV)/.serve ## Serve the models of models/ on 127.0.0.1:8000.
 	@$(BIN)/gyoza serve
@@ -24,6 +24,10 @@ serve: $(VENV)/.serve ## Serve the models of models/ on 127.0.0.1:8000.
 test: $(VENV)/.develop ## Run the whole test suite with its coverage.
 	$(BIN)/coverage erase
 	$(BIN)/pytest --cov --cov-report=term
+
+test-jax: $(VENV)/.jax ## Run what must hold on JAX too: the laws of layers, and training.
+	KERAS_BACKEND=jax $(BIN)/pytest tests/modelling/test_laws.py tests/modelling/test_training.py
+	$(BIN)/pytest tests/modelling/test_backends.py
 
 lint: $(VENV)/.develop ## Check style, types and layers.
 	$(BIN)/ruff check
@@ -39,6 +43,7 @@ lock: | $(BIN)/python ## Pin the newest versions that pyproject.toml allows, wit
 	@$(install) uv
 	$(call compile,serve,--extra cpu)
 	$(call compile,develop,--extra cpu --group develop)
+	$(call compile,jax,--extra cpu --extra jax --group develop --constraints requirements/develop.txt)
 
 $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
 	@echo "Installing requirements/$*.txt into $(VENV) …"
@@ -49,6 +54,9 @@ $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "gyoza needs Python 3.11 or newer; this is %s. Name another one: make PYTHON=python3.13" % sys.version.split()[0])'
 	@$(venv)
+
+# JAX comes on top of what the other tests need, to which the same versions are given.
+$(VENV)/.jax: $(VENV)/.develop
 
 # Universal, so that one file serves every platform and Python; without index lines, so that it names no host.
 compile = $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url \

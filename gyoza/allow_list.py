@@ -10,6 +10,8 @@ import gyoza
 from gyoza.modelling import flow_layers, keras, losses, masks
 from gyoza.modelling.original import ORIGINAL_PACKAGE, is_of_gyoza
 
+__all__ = ["GYOZA_CLASSES", "STRICT", "TRAINING", "Allowed", "ForeignClassError", "check_classes"]
+
 GYOZA_CLASSES = frozenset({*flow_layers.__all__, *masks.__all__, *losses.__all__, "_PositiveConstraint_"})
 KERAS_LAYER_NAMES = """
 Activation Add AveragePooling1D AveragePooling2D BatchNormalization Concatenate Conv1D Conv2D Dense DepthwiseConv2D

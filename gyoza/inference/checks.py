@@ -86,7 +86,15 @@ def limits(dtype: np.dtype[Any]) -> Limits:
 
 
 def row_error(found: Floats, expected: Floats) -> float:
-    """Return the largest of max|found − expected| / (1 + max|expected|) over the rows of two arrays [n, …]."""
+    """Return the largest of max|found − expected| / (1 + max|expected|) over rows.
+
+    Args:
+        found: [n, …].
+        expected: [n, …], what it should be.
+
+    Returns:
+        The error; inf where the shapes differ or an entry is no finite number.
+    """
     if found.shape != expected.shape:
         return float("inf")
     expected_rows = expected.reshape(len(expected), -1).astype(np.float64)
@@ -97,13 +105,29 @@ def row_error(found: Floats, expected: Floats) -> float:
 
 
 def probe_latents(flow: CompiledFlow, count: int) -> Floats:
-    """Return latents [count, *latent_shape] whose codes are drawn from N(0, I): rows that the flow finds likely."""
+    """Draw latents that the flow finds likely.
+
+    Args:
+        flow: The compiled flow.
+        count: How many.
+
+    Returns:
+        [count, *latent_shape], the inverses of codes from N(0, I), the same ones each time.
+    """
     draws = np.random.RandomState(PROBE_SEED).standard_normal((count, *flow.code_shape))
     return flow.invert(draws.astype(flow.dtype))
 
 
 def check_round_trip(flow: CompiledFlow, latents: Floats) -> Check:
-    """Check that encode and invert undo each other, from either side."""
+    """Check that encode and invert undo each other, from either side.
+
+    Args:
+        flow: The compiled flow.
+        latents: [n, *latent_shape].
+
+    Returns:
+        The error of latents, or of codes where that is larger, in units of 1 + max|row|.
+    """
     codes, _ = flow.encode(latents)
     returned = flow.invert(codes)
     errors = row_error(returned, latents), row_error(flow.encode(returned)[0], codes)
@@ -111,7 +135,16 @@ def check_round_trip(flow: CompiledFlow, latents: Floats) -> Check:
 
 
 def check_agreement(flow: CompiledFlow, reference: Flow, latents: Floats) -> Check:
-    """Check that the compiled flow and a reference give the same codes, logdets and latents."""
+    """Check that the compiled flow and a reference give the same codes, logdets and latents.
+
+    Args:
+        flow: The compiled flow.
+        reference: Another way to the same numbers.
+        latents: [n, *latent_shape].
+
+    Returns:
+        The largest of the three errors, in units of 1 + max|row|.
+    """
     codes, logdet = flow.encode(latents)
     expected_codes, expected_logdet = reference.encode(latents)
     errors = (
@@ -123,13 +156,30 @@ def check_agreement(flow: CompiledFlow, reference: Flow, latents: Floats) -> Che
 
 
 def check_logdet(flow: CompiledFlow, autodiff_logdet: Callable[[Floats], Floats], latents: Floats) -> Check:
-    """Check the logdet against one taken from the Jacobian by automatic differentiation."""
+    """Check the logdet against one taken from the Jacobian by automatic differentiation.
+
+    Args:
+        flow: The compiled flow.
+        autodiff_logdet: Latents [n, *latent_shape] to log|det J| [n].
+        latents: [n, *latent_shape].
+
+    Returns:
+        The error in units of 1 + |logdet|.
+    """
     _, logdet = flow.encode(latents)
     return Check("logdet by autodiff", row_error(logdet, autodiff_logdet(latents)), limits(flow.dtype).logdet)
 
 
 def check_golden(flow: CompiledFlow, golden: Golden) -> Check:
-    """Check that the flow makes of the golden rows what it made when it was packaged."""
+    """Check that the flow makes of the golden rows what it made when it was packaged.
+
+    Args:
+        flow: The compiled flow.
+        golden: The rows.
+
+    Returns:
+        The error of codes or logdets, the larger one, in units of 1 + max|row|.
+    """
     latents = np.asarray(golden.latents, flow.dtype)
     codes, logdet = flow.encode(latents)
     errors = row_error(codes, golden.codes), row_error(logdet, golden.logdet)
