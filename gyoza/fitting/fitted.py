@@ -10,15 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import gyoza
+from gyoza.fitting.paths import checked_target, report_path
 from gyoza.fitting.settings import FitSettings
 from gyoza.metrics import BlockScores
 from gyoza.metrics.tables import markdown
 from gyoza.modelling import keras
 from gyoza.modelling.flow_layers import DisentanglingFlowModel
 
-__all__ = ["FittedFlow", "report_path"]
-
-SUFFIX = ".keras"
+__all__ = ["FittedFlow"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -116,24 +115,6 @@ class FittedFlow:
             report.replace(report_path(target))
             flow.replace(target)
         return report_path(target)
-
-
-def report_path(path: Path) -> Path:
-    """Return where the report of a flow's file lies."""
-    return path.with_name(f"{path.name.removesuffix(SUFFIX)}.fit.json")
-
-
-def checked_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
-    """Return a path that a flow may be written to; see ``FittedFlow.save``."""
-    target = Path(path)
-    if target.suffix != SUFFIX:
-        raise ValueError(f"The flow's path must end in {SUFFIX}. Received: path={str(path)!r}")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"The folder {target.parent} must exist; make it first. Received: path={str(path)!r}")
-    there = [str(file) for file in (target, report_path(target)) if file.exists()]
-    if there and not overwrite:
-        raise FileExistsError(f"{' and '.join(there)} must not be there yet; choose another path, or overwrite it.")
-    return target
 
 
 def shown(value: float | None) -> str:
