@@ -34,6 +34,8 @@ class FittedFlow:
     """How well each factor can be read from each block, of rows that were kept back."""
     history: Mapping[str, list[float]]
     """``loss`` and ``val_loss`` of each epoch, of pairs of standardised latents."""
+    best_epoch: int
+    """The epoch whose weights the flow has, counted from 1: the last with a loss on the rows kept back that was better."""
     log_likelihood: float
     """The mean of log p(z) over the rows kept back, in nats."""
     settings: FitSettings
@@ -43,15 +45,9 @@ class FittedFlow:
     validation_rows: int
 
     @property
-    def best_epoch(self) -> int:
-        """The epoch whose weights the flow has, counted from 1: that of the least loss on the rows kept back."""
-        losses = self.history["val_loss"]
-        return 1 + losses.index(min(losses))
-
-    @property
     def loss(self) -> float:
-        """The flow's loss on pairs of the rows kept back."""
-        return min(self.history["val_loss"])
+        """The flow's loss on pairs of the rows kept back, that of the best epoch."""
+        return self.history["val_loss"][self.best_epoch - 1]
 
     def table(self) -> str:
         """Return a Markdown table, readable as it is: size and measures of every factor."""
