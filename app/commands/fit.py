@@ -12,6 +12,7 @@ import typer
 
 from app.commands.ending import fail
 from gyoza.data.files import LabelColumn, read_labels, read_latents
+from gyoza.fitting.paths import SUFFIX, files_there
 from gyoza.fitting.settings import FitSettings
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def fit(  # noqa: PLR0913 - each is an option of the command line.
     """
     settings = settings_of(given)
     wanted = pairs_of("--sizes", sizes, int) if sizes else None
-    if out.suffix != ".keras":
-        fail(f"--out must end in .keras. Received: {out}", code=2)
+    if out.suffix != SUFFIX:
+        fail(f"--out must end in {SUFFIX}. Received: {out}", code=2)
     try:
         check_free(out, force=force)
         columns = read_labels(labels, continuous=continuous or (), classes=classes or ())
@@ -129,8 +130,10 @@ def check_free(out: Path, *, force: bool) -> None:
     """Refuse a path that can't be written to before anything is trained."""
     if not out.parent.is_dir():
         raise ValueError(f"The folder {out.parent} does not exist; make it first: mkdir -p {out.parent}")
-    if out.exists() and not force:
-        raise ValueError(f"{out} exists; choose another --out, or say --force to replace it.")
+    if (there := files_there(out)) and not force:
+        raise ValueError(
+            f"{there} must not be there yet; choose another --out, or say --force to replace what is there."
+        )
 
 
 def train(latents: Any, columns: Mapping[str, LabelColumn], **options: Any) -> "FittedFlow":

@@ -5,6 +5,7 @@ Only ``FactorPairs`` needs Keras, and so Keras is imported with it, not before.
 
 from typing import TYPE_CHECKING, Any
 
+from gyoza.data.files import LabelColumn, read_labels, read_latents
 from gyoza.data.sampling import PairRows, PairSampler
 from gyoza.data.sizes import FactorSizes, estimate_factor_sizes
 from gyoza.data.splitting import split_rows
@@ -12,7 +13,17 @@ from gyoza.data.splitting import split_rows
 if TYPE_CHECKING:
     from gyoza.data.dataset import FactorPairs
 
-__all__ = ["FactorPairs", "FactorSizes", "PairRows", "PairSampler", "estimate_factor_sizes", "split_rows"]
+__all__ = [
+    "FactorPairs",
+    "FactorSizes",
+    "LabelColumn",
+    "PairRows",
+    "PairSampler",
+    "estimate_factor_sizes",
+    "read_labels",
+    "read_latents",
+    "split_rows",
+]
 
 
 def __getattr__(name: str) -> Any:

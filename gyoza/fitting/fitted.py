@@ -10,15 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import gyoza
+from gyoza.fitting.paths import checked_target, report_path
 from gyoza.fitting.settings import FitSettings
 from gyoza.metrics import BlockScores
 from gyoza.metrics.tables import markdown
 from gyoza.modelling import keras
 from gyoza.modelling.flow_layers import DisentanglingFlowModel
 
-__all__ = ["FittedFlow", "report_path"]
-
-SUFFIX = ".keras"
+__all__ = ["FittedFlow"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -35,6 +34,8 @@ class FittedFlow:
     """How well each factor can be read from each block, of rows that were kept back."""
     history: Mapping[str, list[float]]
     """``loss`` and ``val_loss`` of each epoch, of pairs of standardised latents."""
+    best_epoch: int
+    """The epoch whose weights the flow has, counted from 1: the last with a loss on the rows kept back that was better."""
     log_likelihood: float
     """The mean of log p(z) over the rows kept back, in nats."""
     settings: FitSettings
@@ -44,15 +45,9 @@ class FittedFlow:
     validation_rows: int
 
     @property
-    def best_epoch(self) -> int:
-        """The epoch whose weights the flow has, counted from 1: that of the least loss on the rows kept back."""
-        losses = self.history["val_loss"]
-        return 1 + losses.index(min(losses))
-
-    @property
     def loss(self) -> float:
-        """The flow's loss on pairs of the rows kept back."""
-        return min(self.history["val_loss"])
+        """The flow's loss on pairs of the rows kept back, that of the best epoch."""
+        return self.history["val_loss"][self.best_epoch - 1]
 
     def table(self) -> str:
         """Return a Markdown table, readable as it is: size and measures of every factor."""
@@ -116,24 +111,6 @@ class FittedFlow:
             report.replace(report_path(target))
             flow.replace(target)
         return report_path(target)
-
-
-def report_path(path: Path) -> Path:
-    """Return where the report of a flow's file lies."""
-    return path.with_name(f"{path.name.removesuffix(SUFFIX)}.fit.json")
-
-
-def checked_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
-    """Return a path that a flow may be written to; see ``FittedFlow.save``."""
-    target = Path(path)
-    if target.suffix != SUFFIX:
-        raise ValueError(f"The flow's path must end in {SUFFIX}. Received: path={str(path)!r}")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"The folder {target.parent} must exist; make it first. Received: path={str(path)!r}")
-    there = [str(file) for file in (target, report_path(target)) if file.exists()]
-    if there and not overwrite:
-        raise FileExistsError(f"{' and '.join(there)} must not be there yet; choose another path, or overwrite it.")
-    return target
 
 
 def shown(value: float | None) -> str:

@@ -166,7 +166,7 @@ class FlowFit:
         Raises:
             ArithmeticError: The loss was never finite.
         """
-        flow, history = self._train(verbose)
+        flow, history, best = self._train(verbose)
         whole = standardised_flow(flow, self._standardisation, self._shape)
         codes, logdet = compile_flow(whole).encode(self._latents[self._held_out].reshape(-1, *self._shape))
         likelihoods = logdet - 0.5 * ((codes**2).sum(axis=1) + codes.shape[1] * log(2 * pi))
@@ -176,6 +176,7 @@ class FlowFit:
             raw_scores=self.raw_scores,
             block_scores=self._score(whole),
             history=history,
+            best_epoch=best,
             log_likelihood=float(likelihoods.mean(dtype=np.float64)),
             settings=self.settings,
             seed=self.seed,
@@ -183,14 +184,15 @@ class FlowFit:
             validation_rows=self.validation_rows,
         )
 
-    def _train(self, verbose: str | int) -> tuple[DisentanglingFlowModel, dict[str, list[float]]]:
-        """Return a flow for standardised latents, and the losses of each epoch."""
+    def _train(self, verbose: str | int) -> tuple[DisentanglingFlowModel, dict[str, list[float]], int]:
+        """Return a flow for standardised latents, the losses of each epoch, and the epoch that the flow is of."""
         settings = self.settings
         flow = build_flow(self.sizes, settings, self._flow_seed)
         # Outside of fit, all rows count, and the normalizations are initialised on every backend.
         flow(self._standardised(self._training[:INITIALISATION_ROWS]), training=True)
         optimizer = keras.optimizers.Adam(settings.learning_rate, global_clipnorm=LARGEST_GRADIENT)
         flow.compile(optimizer, SupervisedFactorLoss(list(self.sizes.values())), jit_compile=compiled())
+        stop = early_stopping(settings.patience)
         self._pairs.epoch = 0
         history = flow.fit(
             self._pairs,
@@ -198,9 +200,9 @@ class FlowFit:
             epochs=settings.epochs,
             shuffle=False,
             verbose=verbose,
-            callbacks=callbacks(settings.patience),
+            callbacks=[keras.callbacks.TerminateOnNaN(), lower_rate(settings.patience), stop],
         ).history
-        return flow, finite_history(history, settings)
+        return flow, finite_history(history, settings), stop.best_epoch + 1
 
     def _score(self, flow: DisentanglingFlowModel) -> BlockScores:
         """Return how well each factor can be read from each block, of rows kept back."""
@@ -271,15 +273,17 @@ def given_sizes(sizes: Mapping[str, int], estimated: Mapping[str, int]) -> dict[
     return {name: complete[name] for name in estimated}
 
 
-def callbacks(patience: int) -> list[Any]:
-    """Return what lowers the learning rate where the loss gets no better, then stops and goes back to the best weights.
+def lower_rate(patience: int) -> Any:
+    """Return what lowers the learning rate where the loss on the rows kept back gets no better.
 
-    Averaged weights would do as the lower rates do, but the loss that stops would not be theirs.
+    Averaged weights would do as lower rates do, but the loss that stops would not be theirs.
     """
-    half = max(1, patience // 2)
-    lower = keras.callbacks.ReduceLROnPlateau(factor=RATE_FACTOR, patience=half, min_delta=LEAST_GAIN)
-    stop = keras.callbacks.EarlyStopping(patience=patience, min_delta=LEAST_GAIN, restore_best_weights=True)
-    return [keras.callbacks.TerminateOnNaN(), lower, stop]
+    return keras.callbacks.ReduceLROnPlateau(factor=RATE_FACTOR, patience=max(1, patience // 2), min_delta=LEAST_GAIN)
+
+
+def early_stopping(patience: int) -> Any:
+    """Return what stops where the loss on the rows kept back gets no better, and goes back to the best weights."""
+    return keras.callbacks.EarlyStopping(patience=patience, min_delta=LEAST_GAIN, restore_best_weights=True)
 
 
 def compiled() -> bool:

@@ -45,6 +45,15 @@ def test_a_coupling_with_convolutions_starts_as_the_identity(
     np.testing.assert_allclose(logdet, 0, atol=1e-5)
 
 
+def test_a_seed_gives_the_same_kernels() -> None:
+    """Networks of one seed are alike, with another kernel in each layer."""
+    made = [dense_network(4, 1, widths=[4, 4], seed=seed) for seed in (3, 3, 4)]
+    kernels = [[ops.convert_to_numpy(layer.kernel) for layer in network.layers[:2]] for network in made]
+    np.testing.assert_array_equal(kernels[0], kernels[1])
+    assert not np.allclose(kernels[0], kernels[2])
+    assert not np.allclose(*kernels[0])
+
+
 def test_widths_and_activation_are_as_told() -> None:
     """Hidden layers have the widths given, and the activation."""
     first, last = dense_network(4, 2, widths=[3], activation="relu").layers

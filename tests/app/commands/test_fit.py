@@ -69,7 +69,9 @@ def test_it_trains_and_says_what_came_of_it(folder: Path) -> None:
     report = json.loads((folder / "mine.fit.json").read_text())
     assert report["settings"] == {**SHORT.describe(), "correlations": {"shape": 0.9, "size": 0.8}}
     assert load_flow(out).factors == {"residual": 3, "shape": 2, "size": 1}
-    assert "exists; choose another --out, or say --force to replace it." in refused(folder, *SHORTLY)
+    assert f"{out} and {folder / 'mine.fit.json'} must not be there yet; choose another --out" in refused(
+        folder, *SHORTLY
+    )
     assert fit(folder, *SHORTLY, "--force", "--correlations", "0.9").exit_code == 0
     assert json.loads((folder / "mine.fit.json").read_text())["settings"]["correlations"] == 0.9
 
@@ -112,6 +114,14 @@ def test_out_must_be_a_path_for_a_flow(folder: Path) -> None:
     """Another ending is wrong usage; a folder that does not exist is told before anything is trained."""
     assert "--out must end in .keras. Received:" in refused(folder, out="mine.h5", code=2)
     assert f"The folder {folder / 'a'} does not exist; make it first: mkdir -p" in refused(folder, out="a/mine.keras")
+
+
+def test_a_report_that_is_there_is_told_before_anything_is_trained(folder: Path) -> None:
+    """The report of a flow that was taken away is replaced only when told so."""
+    (folder / "mine.fit.json").write_text("{}")
+    assert refused(folder).startswith(
+        f"{folder / 'mine.fit.json'} must not be there yet; choose another --out, or say --force"
+    )
 
 
 def test_files_must_be_there(folder: Path) -> None:
