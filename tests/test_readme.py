@@ -92,11 +92,11 @@ def test_latents_of_ones_own_become_a_model_in_four_commands(tmp_path: Path) -> 
         ["bash", "-c", fit], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert "Serve it:  gyoza serve" in done.stdout
-    report = json.loads((tmp_path / "models" / "mine.fit.json").read_text())
+    report = json.loads((tmp_path / "models" / "pets.fit.json").read_text())
     for factor, scores in report["block_scores"].items():
         assert max(scores, key=scores.get) == factor, report
         assert scores[factor] > 0.8, report
     with serving([str(gyoza), *serve.split()[1:]], tmp_path) as own:
         answer = json.loads(subprocess.check_output(["bash", "-c", ask.replace(ADDRESS, own)], text=True))
     assert list(answer["factors"]) == ["residual", "kind", "size"]
-    assert (answer["model"], answer["version"]) == ("mine", "1")
+    assert (answer["model"], answer["version"]) == ("pets", "1")

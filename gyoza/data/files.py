@@ -67,7 +67,7 @@ def read_latents(path: Path) -> NDArray[Any]:
         return np.asarray(np.load(path, allow_pickle=False))
     except (ValueError, EOFError) as error:
         raise ValueError(
-            f"{path} must hold a whole array of floats, saved by numpy.save. It can't be read: {error}"
+            f"{path} must hold a whole array of floats, saved by numpy.save. Received: what can't be read: {error}"
         ) from error
 
 
@@ -134,7 +134,10 @@ def read_table(path: Path) -> tuple[Cells, list[int], list[Cells]]:
     while table and not any(table[-1][1]):
         table.pop()
     if len(table) < 2:
-        raise ValueError(f"{path} must hold a line with the factors' names and one for each row of the latents")
+        raise ValueError(
+            f"{path} must hold a line with the factors' names and one for each row of the latents. Received: "
+            f"{len(table)} lines"
+        )
     (_, header), *rows = table
     for line, row in rows:
         check_row(path, line, row, header)

@@ -239,8 +239,8 @@ class FlowFit:
             )
         except ValueError as error:
             raise ValueError(
-                f"The {self.validation_rows} rows kept back must make pairs too; give more rows, a larger validation, or "
-                f"another seed: {error}"
+                f"The rows kept back must make pairs too; give more rows, a larger validation, or another seed. Received: "
+                f"{self.validation_rows} rows kept back, of which: {error}"
             ) from error
 
     def _standardised(self, rows: Indices) -> Floats:

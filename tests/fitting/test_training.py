@@ -144,7 +144,10 @@ def test_what_does_not_fit_together_is_refused() -> None:
         FlowFit(latents[1:], labels)
     with pytest.raises(ValueError, match="Latents must have at least 3 entries"):
         FlowFit(latents[:, :2], labels)
-    with pytest.raises(ValueError, match=r"The 20 rows kept back must make pairs too; give more rows, .* two classes"):
+    with pytest.raises(
+        ValueError,
+        match=r"The rows kept back must make pairs too; give more rows, .* Received: 20 rows kept back, of which: .* two classes",
+    ):
         FlowFit(latents, {"rare": np.arange(100) < 2}, seed=0)
     with pytest.raises(TypeError, match="seed must be an integer"):
         FlowFit(latents, labels, seed=0.5)  # type: ignore[arg-type]
