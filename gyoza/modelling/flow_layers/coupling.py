@@ -18,7 +18,14 @@ from gyoza.modelling.masks import Mask
 __all__ = ["LAW", "STRUCTURE", "Coupling", "check_parameters", "check_stacked", "parameters_error"]
 
 STRUCTURE = ("call", "invert", "_coupling_parameters", "_merge")
-LAW = ("_couple_", "_decouple_", "compute_jacobian_determinant", "_compute_logdet_", "_split_parameters_")
+LAW = (
+    "_couple_",
+    "_decouple_",
+    "compute_jacobian_determinant",
+    "_compute_logdet_",
+    "_couple_with_logdet_",
+    "_split_parameters_",
+)
 
 
 @keras.saving.register_keras_serializable(package="gyoza")
@@ -117,7 +124,8 @@ class Coupling(FlowLayer):
         """
         x = self._prepare(inputs)
         parameters = self._coupling_parameters(x, training)
-        return self._merge(x, self._couple_(x, parameters)), self._compute_logdet_(x, parameters)
+        coupled, logdet = self._couple_with_logdet_(x, parameters)
+        return self._merge(x, coupled), logdet
 
     def invert(self, outputs: Any) -> Any:
         """Undo ``call``: map its outputs [batch, …] back to its inputs [batch, …]."""
@@ -165,6 +173,18 @@ class Coupling(FlowLayer):
             log|det J| [batch].
         """
         return self.compute_jacobian_determinant(inputs)
+
+    def _couple_with_logdet_(self, inputs: Any, coupling_parameters: Any) -> tuple[Any, Any]:
+        """Return what ``_couple_`` and ``_compute_logdet_`` do, for laws that find both at once.
+
+        Args:
+            inputs: [batch, …].
+            coupling_parameters: The network's output.
+
+        Returns:
+            The coupled entries [batch, …] and log|det J| [batch].
+        """
+        return self._couple_(inputs, coupling_parameters), self._compute_logdet_(inputs, coupling_parameters)
 
     def _check_parameters_(self, parameters: Any, input_shape: tuple[int | None, ...]) -> None:
         """Check the network's output, given as symbolic tensors, against the input's shape; here anything passes."""

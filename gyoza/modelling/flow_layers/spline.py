@@ -100,9 +100,7 @@ class RationalQuadraticSplineCoupling(Coupling):
 
     def _couple_(self, inputs: Any, coupling_parameters: Any) -> Any:
         """Return the spline of ``inputs``, [batch, …]."""
-        inside, places = self._inside(inputs)
-        _, y, *_ = self._curve(places, coupling_parameters, inverse=False)
-        return ops.where(inside, y, inputs)
+        return self._values_and_logdet(inputs, coupling_parameters)[0]
 
     def _decouple_(self, outputs: Any, coupling_parameters: Any) -> Any:
         """Return the inverse spline of ``outputs``, [batch, …]."""
@@ -120,13 +118,20 @@ class RationalQuadraticSplineCoupling(Coupling):
             log|det J| [batch].
         """
         inputs = self._prepare(x)
-        return self._sum_log_slope(inputs, self._coupling_parameters(inputs))
+        return self._values_and_logdet(inputs, self._coupling_parameters(inputs))[1]
 
     def _compute_logdet_(self, inputs: Any, coupling_parameters: Any) -> Any:
         """Return the sum of the logarithmic slopes, [batch], without another run of the network."""
         if not inherits(self, RationalQuadraticSplineCoupling, ["compute_jacobian_determinant"]):
             return super()._compute_logdet_(inputs, coupling_parameters)
-        return self._sum_log_slope(inputs, coupling_parameters)
+        return self._values_and_logdet(inputs, coupling_parameters)[1]
+
+    def _couple_with_logdet_(self, inputs: Any, coupling_parameters: Any) -> tuple[Any, Any]:
+        """Return the spline of ``inputs`` [batch, …] and its logdet [batch], from one look for the bins."""
+        own = ["_couple_", "_compute_logdet_", "compute_jacobian_determinant"]
+        if not inherits(self, RationalQuadraticSplineCoupling, own):
+            return super()._couple_with_logdet_(inputs, coupling_parameters)
+        return self._values_and_logdet(inputs, coupling_parameters)
 
     def _check_parameters_(self, parameters: Any, input_shape: tuple[int | None, ...]) -> None:
         """Check that the network gives as many parameters as the spline needs."""
@@ -153,33 +158,31 @@ class RationalQuadraticSplineCoupling(Coupling):
         return ops.abs(values) <= self._bound_, ops.clip(values, -self._bound_, self._bound_)
 
     def _knots(self, coupling_parameters: Any) -> tuple[Any, Any, Any]:
-        """Return where the knots lie in x and in y, and the slopes there, each [batch, …, K + 1]."""
-        raw = ops.stack(self._split_parameters_(coupling_parameters), axis=-1)
-        widths, heights, slopes = (
-            raw[..., : self._bins_],
-            raw[..., self._bins_ : -self._bins_ + 1],
-            raw[..., -self._bins_ + 1 :],
-        )
+        """Return where the knots lie in x and in y, and the slopes there, each [K + 1, batch, …]."""
+        # Bins on the first axis, so that all that follows works entry by entry on memory in a row.
+        raw = ops.stack(self._split_parameters_(coupling_parameters))
+        widths, heights, slopes = raw[: self._bins_], raw[self._bins_ : 2 * self._bins_], raw[2 * self._bins_ :]
         # Such that a raw slope of 0 is a slope of 1.
         inner = SMALLEST_SLOPE + ops.softplus(slopes + log(expm1(1 - SMALLEST_SLOPE)))
-        ends = ops.ones_like(inner[..., :1])
-        return self._places(widths), self._places(heights), ops.concatenate([ends, inner, ends], axis=-1)
+        ends = ops.ones_like(inner[:1])
+        return self._places(widths), self._places(heights), ops.concatenate([ends, inner, ends])
 
     def _places(self, raw: Any) -> Any:
-        """Return the ends of bins [batch, …, K + 1] whose shares of the interval are a softmax of ``raw`` [batch, …, K]."""
-        share = SMALLEST_SHARE + (1 - SMALLEST_SHARE * self._bins_) * ops.softmax(raw, axis=-1)
-        inner = self._bound_ * (2 * ops.cumsum(share, axis=-1)[..., :-1] - 1)
-        end = self._bound_ * ops.ones_like(inner[..., :1])
-        return ops.concatenate([-end, inner, end], axis=-1)
+        """Return the ends of bins [K + 1, batch, …] whose shares of the interval are a softmax of ``raw`` [K, batch, …]."""
+        powers = ops.exp(raw - ops.stop_gradient(ops.max(raw, axis=0)))
+        share = SMALLEST_SHARE + (1 - SMALLEST_SHARE * self._bins_) * (powers / ops.sum(powers, axis=0))
+        inner = self._bound_ * (2 * ops.cumsum(share[:-1], axis=0) - 1)
+        end = self._bound_ * ops.ones_like(inner[:1])
+        return ops.concatenate([-end, inner, end])
 
     def _curve(self, places: Any, coupling_parameters: Any, inverse: bool) -> tuple[Any, Any, Any]:
         """Return x, y and the logarithmic slope at entries [batch, …] of which y (``inverse``) or x is given."""
         x_knots, y_knots, slopes = self._knots(coupling_parameters)
         in_bin = bin_of(places, y_knots if inverse else x_knots)
         x0, x1, y0, y1, d0, d1 = (
-            ops.sum(ops.where(in_bin, values, ops.zeros_like(values)), axis=-1)
+            ops.sum(ops.where(in_bin, values, ops.zeros_like(values)), axis=0)
             for knots in (x_knots, y_knots, slopes)
-            for values in (knots[..., :-1], knots[..., 1:])
+            for values in (knots[:-1], knots[1:])
         )
         width, height = x1 - x0, y1 - y0
         s = height / width
@@ -196,14 +199,15 @@ class RationalQuadraticSplineCoupling(Coupling):
         slope = 2 * ops.log(s) + ops.log(d1 * xi * xi + 2 * s * across + d0 * (1 - xi) ** 2) - 2 * ops.log(below)
         return x0 + xi * width, y, slope
 
-    def _sum_log_slope(self, inputs: Any, coupling_parameters: Any) -> Any:
+    def _values_and_logdet(self, inputs: Any, coupling_parameters: Any) -> tuple[Any, Any]:
         inside, places = self._inside(inputs)
-        *_, slope = self._curve(places, coupling_parameters, inverse=False)
+        _, y, slope = self._curve(places, coupling_parameters, inverse=False)
         changed = self._mask_.call(ops.where(inside, slope, ops.zeros_like(slope)), is_positive=False)
-        return ops.sum(changed, axis=tuple(range(1, len(inputs.shape))))
+        return ops.where(inside, y, inputs), ops.sum(changed, axis=tuple(range(1, len(inputs.shape))))
 
 
 def bin_of(places: Any, knots: Any) -> Any:
-    """Return in which of K bins entries [batch, …] lie, [batch, …, K] of truth values, from knots [batch, …, K + 1]."""
-    index = ops.sum(ops.cast(places[..., None] >= knots[..., 1:-1], "int32"), axis=-1, keepdims=True)
-    return index == ops.arange(knots.shape[-1] - 1, dtype="int32")
+    """Return in which of K bins entries [batch, …] lie, [K, batch, …] of truth values, from knots [K + 1, batch, …]."""
+    beyond = places >= knots[1:-1]
+    first = ops.ones_like(beyond[:1])
+    return ops.logical_and(ops.concatenate([first, beyond]), ops.concatenate([~beyond, first]))
