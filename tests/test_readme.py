@@ -54,7 +54,7 @@ def test_the_curl_answers_with_named_factors(address: str) -> None:
     )
     answer = json.loads(done.stdout)
     assert list(answer["factors"]) == ["residual", "digit", "color", "angle"]
-    assert (answer["model"], answer["version"]) == ("digits", "1")
+    assert (answer["model"], answer["version"]) == ("digits", "2")
 
 
 def test_the_script_swaps_a_color(address: str) -> None:

@@ -1,9 +1,9 @@
 """Make the bundled model from scratch: host network, flow, measures, files.
 
-    python models/digits/train.py --out models/digits/1
+    python models/digits/train.py --host models/digits/1 --out models/digits/2
 
-trains seed 0 and writes its version folder; ``--seeds 0 1 2`` trains and measures three, and writes the first;
-``--measure models/digits/1`` trains nothing and measures the flow of that folder.
+trains seed 0 for that version's host and writes a version folder; without ``--host`` it trains the host too;
+``--seeds 0 1 2`` trains and measures three, and writes the first; ``--measure models/digits/2`` trains nothing and measures the flow of that folder.
 """
 
 import argparse
