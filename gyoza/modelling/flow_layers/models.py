@@ -1,7 +1,7 @@
 """Models made of flow layers."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
 from math import log, pi, prod
@@ -13,21 +13,12 @@ from keras import ops
 
 from gyoza.inference.plan import Plan, Step
 from gyoza.modelling.autodiff import assigns_in_traces
-from gyoza.modelling.axes import as_floats, zeros_per_row
+from gyoza.modelling.axes import as_floats, as_integers, zeros_per_row
 from gyoza.modelling.flow_layers.base import accepts_training, draw_seed
 from gyoza.modelling.flow_layers.lowering import inherits, opaque
-from gyoza.modelling.flow_layers.normalization import ActivationNormalization
+from gyoza.modelling.flow_layers.members import check_distinct, leaves, waits_for_data
 
-__all__ = [
-    "DIRECTIONS",
-    "PLAN_DTYPES",
-    "FlowModel",
-    "check_distinct",
-    "leaves",
-    "log_likelihood",
-    "shapes_of",
-    "waits_for_data",
-]
+__all__ = ["DIRECTIONS", "PLAN_DTYPES", "FlowModel", "log_likelihood", "shapes_of"]
 
 DIRECTIONS = ("call", "invert")
 PLAN_DTYPES = ("float32", "float64")
@@ -167,10 +158,15 @@ class FlowModel(keras.Model):
             Latents [count, …].
 
         Raises:
-            ValueError: The model is not built, or was built for inputs of which a size was not known.
+            ValueError: ``count`` is below 1, or the model is not built, or was built for inputs of which a size was not
+                known.
+            TypeError: ``count`` is no integer.
         """
-        shape = self._known_shapes()[-1]
-        draws = np.random.RandomState(draw_seed() if seed is None else seed).standard_normal((count, *shape))
+        (rows,) = as_integers([count], "count")
+        if rows < 1:
+            raise ValueError(f"count must be at least 1. Received: count={count}")
+        random = np.random.RandomState(draw_seed() if seed is None else seed)
+        draws = random.standard_normal((rows, *self._known_shapes()[-1]))
         return self.invert(draws)
 
     def compute_loss(
@@ -289,36 +285,3 @@ def log_likelihood(codes: Any, logdet: Any) -> Any:
 def shapes_of(tensors: Any) -> Any:
     """Return the shapes of what Keras was given, for a message."""
     return keras.tree.map_structure(lambda tensor: None if tensor is None else tuple(tensor.shape), tensors)
-
-
-def waits_for_data(layer: Any) -> bool:
-    """Whether the first batch of training will initialise a layer."""
-    normalizes = isinstance(layer, ActivationNormalization) and layer.trainable
-    return normalizes and not ops.convert_to_numpy(layer._initialized_)
-
-
-def leaves(model: FlowModel) -> Iterator[Any]:
-    """Yield the layers of a flow in order; of a flow in it, the layers of that one."""
-    for layer in model._flow_layers_:
-        if isinstance(layer, FlowModel):
-            yield from leaves(layer)
-        else:
-            yield layer
-
-
-def check_distinct(layers: Iterable[Any]) -> None:
-    """Refuse flow layers of which two are the same object, or have the same network.
-
-    Raises:
-        ValueError: Two of them are, or have.
-    """
-    owners: dict[int, str] = {}
-    for layer in layers:
-        network = getattr(layer, "_compute_coupling_parameters_", None)
-        for part in [layer] if network is None else [layer, network]:
-            if id(part) in owners:
-                raise ValueError(
-                    "Each flow layer, and the network of each coupling, must be an object of its own, or the flow could "
-                    f"be saved but not loaded. Received: {part.name} in {owners[id(part)]} and in {layer.name}"
-                )
-            owners[id(part)] = layer.name

@@ -144,6 +144,14 @@ def test_an_unbuilt_flow_has_no_samples() -> None:
         FlowModel([ActivationNormalization([2], [1])]).sample(1)
 
 
+def test_samples_are_counted_in_whole_numbers_from_one() -> None:
+    """The count is an integer of at least 1."""
+    with pytest.raises(ValueError, match=r"count must be at least 1. Received: count=0"):
+        linear_flow().sample(0)
+    with pytest.raises(TypeError, match=r"count must hold integers only. Received: count=\[2.5\]"):
+        linear_flow().sample(2.5)  # type: ignore[arg-type]
+
+
 def normal_rows(count: int = 512) -> np.ndarray:
     """Rows [count, 3] of a normal distribution with correlated entries away from 0."""
     draw = np.random.default_rng(0).standard_normal((count, 3))
