@@ -67,7 +67,7 @@ def read_latents(path: Path) -> NDArray[Any]:
         return np.asarray(np.load(path, allow_pickle=False))
     except (ValueError, EOFError) as error:
         raise ValueError(
-            f"{path} must hold a whole array of floats, saved by numpy.save. Received: what can't be read: {error}"
+            f"{path} must hold a whole array of floats, saved by numpy.save. It can't be read: {error}"
         ) from error
 
 
@@ -130,9 +130,7 @@ def read_table(path: Path) -> tuple[Cells, list[int], list[Cells]]:
             reader = csv.reader(file, strict=True)
             table = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"{path} must be a table with commas (CSV) in UTF-8. Received: what can't be read: {error}"
-        ) from error
+        raise ValueError(f"{path} must be a table with commas (CSV) in UTF-8. It can't be read: {error}") from error
     while table and not any(table[-1][1]):
         table.pop()
     if len(table) < 2:
