@@ -26,7 +26,7 @@ test: $(VENV)/.develop ## Run the whole test suite with its coverage.
 	$(BIN)/pytest --cov --cov-report=term
 
 test-jax: $(VENV)/.jax ## Run what must hold on JAX too: the laws of layers, and training.
-	KERAS_BACKEND=jax $(BIN)/pytest tests/modelling/test_laws.py tests/modelling/test_training.py
+	KERAS_BACKEND=jax $(BIN)/pytest --numprocesses=2 --dist=worksteal tests/modelling/test_laws.py tests/modelling/test_training.py
 	$(BIN)/pytest tests/modelling/test_backends.py
 
 lint: $(VENV)/.develop ## Check style, types and layers.
