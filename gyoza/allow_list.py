@@ -157,8 +157,9 @@ def texts(value: Any) -> Iterator[str]:
 
 def is_known(node: Mapping[str, Any], allowed: Allowed = STRICT) -> bool:
     """Whether a node of a config names a class that may be deserialised."""
-    module, name = node.get("module"), node["class_name"]
-    if not isinstance(name, str) or node.get(TRAINING):
+    module, name, registered = node.get("module"), node["class_name"], node.get("registered_name")
+    texts = isinstance(name, str) and all(isinstance(text, str | None) for text in (module, registered))
+    if not texts or node.get(TRAINING):
         return False
     if module is None:
         return name in MARKERS and node.get("registered_name") is None

@@ -101,6 +101,8 @@ FOREIGN: dict[str, dict[str, Any]] = {
     ),
     "a class whose name is no text": sequential({"module": "keras.layers", "class_name": ["Dense"], "config": {}}),
     "a module that is no text": sequential({"module": 3, "class_name": "Dense", "config": {}}),
+    "a module that is a list": sequential({"module": ["keras.layers"], "class_name": "Dense", "config": {}}),
+    "a registered name that is a list": sequential({**DENSE, "registered_name": ["Dense"]}),
     "a training set-up of a part": {
         **sequential(DENSE),
         "config": {"deep": [{**DENSE, "compile_config": {"loss": 1}}]},

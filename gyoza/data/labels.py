@@ -70,7 +70,10 @@ def checked_labels(labels: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
 
 def checked_factor(name: str, values: Any) -> NDArray[Any]:
     """Return one factor's labels as classes [n] or numbers [n, d]; see ``checked_labels``."""
-    array = values if isinstance(values, np.ndarray) else np.asarray(values, getattr(values, "dtype", object))
+    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
+        raise ValueError(f"{name} must have a label in every row; leave out the rows that have none. Received: a mask")
+    # Tensors and columns of tables know their own way to an array; what has no dtype is looked at entry by entry.
+    array = np.asarray(values) if hasattr(values, "dtype") else np.asarray(values, object)
     if array.ndim not in (1, 2) or len(array) < 2 or not array.size:
         raise ValueError(
             f"{name} must have the shape [n] or, for numbers, [n, d], with n ≥ 2 rows. Received: shape={array.shape}"

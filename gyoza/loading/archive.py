@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,7 +42,7 @@ def read_config(path: Path) -> dict[str, Any]:
             config = json.loads(archive.read(CONFIG)) if damaged is None else {}
     except FileNotFoundError as error:
         raise LoadError(f"{path.name} does not exist") from error
-    except (zipfile.BadZipFile, KeyError, ValueError, RecursionError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, RuntimeError, EOFError, OSError) as error:
         raise LoadError(
             f"{path.name} must be a .keras archive as written by model.save(), whole; it can't be read: "
             f"{reason(error)}. Copy it again, or save the model anew"

@@ -1,6 +1,6 @@
 """Weights without a config: files of ``save_weights``, and which layer they do not fit."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -81,7 +81,8 @@ def check_file(model: Any, path: Path) -> None:
         raise LoadError(f"{path.name} must be a {ENDING} file. Received: the ending {path.suffix!r}")
     try:
         with open_weights(path) as file:
-            saved = list(file.get("layers", ()))
+            layers = file.get("layers", {})
+            saved = list(layers) if isinstance(layers, Mapping) else None
     except FileNotFoundError as error:
         raise LoadError(f"{path.name} does not exist") from error
     except OSError as error:
@@ -89,6 +90,8 @@ def check_file(model: Any, path: Path) -> None:
             f"{path.name} must be a file as written by save_weights(), whole; it can't be read: {reason(error)}. Copy it "
             "again, or save the weights anew"
         ) from error
+    if saved is None:
+        raise LoadError(f"{path.name} must hold a group of layers, as written by save_weights(). Received: an array")
     if len(saved) > len(model.layers):
         raise does_not_fit(
             model, path, f"it holds more layers than the model's {len(model.layers)}: {', '.join(saved)}"

@@ -27,9 +27,9 @@ class NearestNeighbours:
     def __init__(self, rows: Floats, count: int) -> None:
         """Centre the rows: large locations would cost digits of the distances."""
         self._count = count
-        self._location = rows.mean(axis=0)
+        self._location = np.median(rows, axis=0)
         self._rows = rows - self._location
-        self._squares = (self._rows**2).sum(axis=1)
+        self._squares = self._checked_squares(self._rows)
 
     def averages(self, queries: Floats, values: Floats) -> Floats:
         """Average values over the neighbours of each query.
@@ -46,19 +46,40 @@ class NearestNeighbours:
         return np.concatenate([self._average(chunk, values) for chunk in chunks])
 
     def _average(self, queries: Floats, values: Floats) -> Floats:
-        query, row = self._pairs(queries)
-        distances = np.linalg.norm(queries[query] - self._rows[row], axis=1)
+        query, row = self._candidates(queries)
+        distances = self._distances(queries, query, row)
+        starts = np.searchsorted(query, np.arange(len(queries)))
+        order = np.lexsort((distances, query))
+        last = distances[order][starts + self._count - 1]
+        near = distances <= (last * (1 + ROUNDING))[query]
+        query, row, distances = query[near], row[near], distances[near]
         starts = np.searchsorted(query, np.arange(len(queries)))
         here = distances == 0
         some_here = np.logical_or.reduceat(here, starts)[query]
         weights = np.where(some_here, here, 1 / np.where(here, 1, distances))[:, None]
         return np.asarray(np.add.reduceat(weights * values[row], starts) / np.add.reduceat(weights, starts))
 
-    def _pairs(self, queries: Floats) -> tuple[Indices, Indices]:
-        """Every pair of a query and a neighbour of it, by query."""
+    def _candidates(self, queries: Floats) -> tuple[Indices, Indices]:
+        """Pairs of a query and a row, by query, among which all its neighbours are: as near as rounding can tell."""
         # Squared distances less what is the same for all rows of a query: one product ranks them.
         ranks = queries @ (-2 * self._rows.T) + self._squares
-        last = np.partition(ranks, self._count - 1, axis=1)[:, self._count - 1]
-        rounding = ROUNDING * queries.shape[1] * ((queries**2).sum(axis=1) + self._squares.max())
-        query, row = np.nonzero(ranks <= (last + rounding)[:, None])
+        rounding = ROUNDING * queries.shape[1] * (self._checked_squares(queries)[:, None] + self._squares)
+        last = np.partition(ranks + rounding, self._count - 1, axis=1)[:, self._count - 1, None]
+        query, row = np.nonzero(ranks - rounding <= last)
         return query, row
+
+    def _distances(self, queries: Floats, query: Indices, row: Indices) -> Floats:
+        """The distances of pairs of a query and a row, in chunks, since each holds all entries of both."""
+        step = max(1, ENTRIES // queries.shape[1])
+        chunks = [slice(start, start + step) for start in range(0, len(query), step)]
+        return np.concatenate([np.linalg.norm(queries[query[c]] - self._rows[row[c]], axis=1) for c in chunks])
+
+    def _checked_squares(self, rows: Floats) -> Floats:
+        with np.errstate(over="ignore"):
+            squares: Floats = (rows**2).sum(axis=1)
+        if not np.isfinite(squares).all():
+            raise ValueError(
+                "Blocks must hold entries whose squares are numbers; leave out the rows that have none. "
+                f"Received: row={int(np.argmin(np.isfinite(squares)))}, largest entry={np.abs(rows).max():.1e}"
+            )
+        return squares

@@ -50,12 +50,9 @@ def dense_network(  # noqa: PLR0913 - all but the first two have defaults and na
         216
     """
     size, count, *hidden = checked([size, parameter_count, *widths])
-    seeds = [None] * len(hidden) if seed is None else np.random.SeedSequence(seed).generate_state(len(hidden)).tolist()
     layers = [
-        keras.layers.Dense(
-            width, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(own), dtype=dtype
-        )
-        for width, own in zip(hidden, seeds, strict=True)
+        keras.layers.Dense(width, activation=activation, kernel_initializer=initializer, dtype=dtype)
+        for width, initializer in zip(hidden, initializers(seed, len(hidden)), strict=True)
     ]
     last = keras.layers.Dense(count * size, kernel_initializer="zeros", dtype=dtype)
     return keras.Sequential([input_of([size], dtype), *layers, last])
@@ -70,6 +67,7 @@ def convolutional_network(  # noqa: PLR0913 - all but the first two have default
     kernel_size: int = 3,
     activation: Any = "swish",
     dtype: Any = None,
+    seed: int | None = None,
 ) -> Any:
     """Return a network of convolutions for couplings on images or signals of any size, channels last.
 
@@ -81,6 +79,7 @@ def convolutional_network(  # noqa: PLR0913 - all but the first two have default
         kernel_size: How many entries a kernel spans along each axis; edges are padded with 0.
         activation: Of the hidden layers.
         dtype: The dtype policy of all layers; the coupling's.
+        seed: As for ``dense_network``.
 
     Returns:
         A ``keras.Sequential`` from [batch, …, channels] to [batch, …, parameter_count · channels], 0 until it is trained.
@@ -102,9 +101,18 @@ def convolutional_network(  # noqa: PLR0913 - all but the first two have default
     if rank not in CONVOLUTIONS:
         raise ValueError(f"rank must be 2 for images or 1 for signals. Received: rank={rank}")
     convolution, same = CONVOLUTIONS[rank], {"padding": "same", "dtype": dtype}
-    layers = [convolution(width, kernel, activation=activation, **same) for width in hidden]
+    layers = [
+        convolution(width, kernel, activation=activation, kernel_initializer=initializer, **same)
+        for width, initializer in zip(hidden, initializers(seed, len(hidden)), strict=True)
+    ]
     last = convolution(count * channels, kernel, kernel_initializer="zeros", **same)
     return keras.Sequential([input_of([*[None] * rank, channels], dtype), *layers, last])
+
+
+def initializers(seed: int | None, count: int) -> list[Any]:
+    """Return what draws the kernels of so many layers, each differently."""
+    seeds = [None] * count if seed is None else np.random.SeedSequence(seed).generate_state(count).tolist()
+    return [keras.initializers.GlorotUniform(own) for own in seeds]
 
 
 def checked(sizes: Sequence[int]) -> list[int]:

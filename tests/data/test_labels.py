@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -135,3 +136,18 @@ def test_other_correlations_are_refused(correlations: Any, kind: type[Exception]
     """A ρ is a number between 0 and 1, and every factor has one."""
     with pytest.raises(kind, match=message):
         checked_correlations(correlations, ["a", "b"])
+
+
+def test_tensors_are_labels_too() -> None:
+    """What knows its own way to an array, such as a tensor, is taken by it."""
+    found = checked_labels(
+        {"a": keras.ops.convert_to_tensor([1, 2, 1]), "b": keras.ops.convert_to_tensor([0.5, 1.0, 2.0])}
+    )
+    assert found["a"].tolist() == [1, 2, 1]
+    assert found["b"].tolist() == [[0.5], [1.0], [2.0]]
+
+
+def test_masked_labels_are_missing() -> None:
+    """A mask says that labels are missing, whatever lies beneath it."""
+    with pytest.raises(ValueError, match=r"must have a label in every row.*Received: a mask"):
+        checked_labels({"a": np.ma.array([1, 2, 1], mask=[False, True, False])})

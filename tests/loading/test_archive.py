@@ -67,6 +67,28 @@ def test_a_damaged_archive_is_refused(member: str, saved: tuple[Path, Disentangl
             load(path)
 
 
+@pytest.mark.parametrize("place", ["content", "flags", "method"])
+def test_an_archive_that_cannot_be_unpacked_is_refused(
+    place: str, saved: tuple[Path, DisentanglingFlowModel], tmp_path: Path
+) -> None:
+    """What no longer inflates, seems to be encrypted, or is packed in an unknown way is about the file."""
+    path = tmp_path / "flow.keras"
+    with zipfile.ZipFile(saved[0]) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("config.json", source.read("config.json"))
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    if place == "content":
+        content[41:61] = bytes(20)
+    elif place == "flags":
+        content[6] |= 1
+        content[entry + 8] |= 1
+    else:
+        content[8] = content[entry + 10] = 77
+    path.write_bytes(content)
+    with pytest.raises(LoadError, match=r"must be a \.keras archive|is damaged"):
+        load_model(path)
+
+
 def test_a_cut_archive_is_refused(saved: tuple[Path, DisentanglingFlowModel], tmp_path: Path) -> None:
     """A file that lost its end is refused, whatever Keras would make of it."""
     path = tmp_path / "flow.keras"

@@ -217,3 +217,12 @@ def test_a_cut_file_is_refused(weights: Path) -> None:
         LoadError, match=r"it can't be read: .*truncated file.*\. Copy it again, or save the weights anew"
     ):
         load_weights(short_flow(), weights)
+
+
+def test_an_array_in_place_of_the_layers_is_refused(tmp_path: Path) -> None:
+    """A file of another make is named as such."""
+    path = tmp_path / "flow.weights.h5"
+    with h5py.File(path, "w") as file:
+        file["layers"] = np.zeros(3)
+    with pytest.raises(LoadError, match=r"must hold a group of layers.*Received: an array"):
+        load_weights(short_flow(), path)

@@ -51,3 +51,19 @@ def test_the_order_of_the_rows_does_not_matter(grid: np.ndarray, order: list[int
     first = NearestNeighbours(rows, count).averages(queries, values)
     second = NearestNeighbours(rows[order], count).averages(queries, values[order])
     np.testing.assert_allclose(second, first, rtol=1e-9)
+
+
+def test_a_row_far_away_makes_no_others_neighbours() -> None:
+    """One row of another magnitude changes nothing for queries that it is not near to."""
+    expected = NearestNeighbours(ROWS, 10).averages(QUERIES, VALUES)
+    rows, values = np.vstack([ROWS, np.full((1, 4), 1e8)]), np.vstack([VALUES, np.full((1, 3), 1e3)])
+    np.testing.assert_allclose(NearestNeighbours(rows, 10).averages(QUERIES, values), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("where", ["rows", "queries"])
+def test_entries_whose_squares_overflow_are_refused(where: str) -> None:
+    """Distances must be numbers; the error names the row."""
+    bad = {"rows": ROWS.copy(), "queries": QUERIES.copy()}
+    bad[where][7, 1] = 1e200
+    with pytest.raises(ValueError, match=r"squares are numbers.*Received: row=7, largest entry=1.0e\+200"):
+        NearestNeighbours(bad["rows"], 5).averages(bad["queries"], VALUES)

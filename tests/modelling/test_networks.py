@@ -63,6 +63,15 @@ def test_widths_and_activation_are_as_told() -> None:
     assert not ops.any(last.kernel)
 
 
+def test_a_seed_draws_the_same_convolutions() -> None:
+    """The same seed gives the same kernels, each layer its own; another seed others."""
+    first, again, other = (convolutional_network(2, 1, widths=[2, 2], seed=seed) for seed in (0, 0, 1))
+    kernels = [[ops.convert_to_numpy(layer.kernel) for layer in network.layers] for network in (first, again, other)]
+    np.testing.assert_array_equal(kernels[0][1], kernels[1][1])
+    assert np.abs(kernels[0][1] - kernels[2][1]).max() > 0.01
+    assert np.abs(kernels[0][0] - kernels[0][1]).max() > 0.01
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

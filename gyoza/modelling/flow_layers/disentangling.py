@@ -10,6 +10,7 @@ from keras import ops
 from gyoza.modelling.flow_layers.factors import checked_factors
 from gyoza.modelling.flow_layers.lowering import inherits
 from gyoza.modelling.flow_layers.models import DIRECTIONS, FlowModel
+from gyoza.modelling.losses import SupervisedFactorLoss
 from gyoza.modelling.original import complete, make_readable
 
 __all__ = ["DisentanglingFlowModel"]
@@ -118,6 +119,35 @@ class DisentanglingFlowModel(FlowModel):
         first = ops.shape(a)[0]
         parts = [codes[:first], codes[first:], logdet[:first, None], logdet[first:, None]]
         return ops.concatenate(parts, axis=-1)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train as ``keras.Model.fit`` does, with the same arguments.
+
+        Args:
+            x: Pairs (z_a, z_b), or what yields batches of them with their targets, such as ``gyoza.data.FactorPairs``.
+            y: [batch, factor-count], how similar the two of each pair are.
+            *args: See ``keras.Model.fit``.
+            **kwargs: See ``keras.Model.fit``.
+
+        Returns:
+            The ``History`` of the training.
+
+        Raises:
+            ValueError: As for ``FlowModel``, or the loss or what draws pairs is for other factors than the model's.
+        """
+        sizes = [size for _, size in self._factors_]
+        if sizes and isinstance(self.loss, SupervisedFactorLoss) and self.loss._dimensions_per_factor_ != sizes:
+            raise ValueError(
+                f"The loss must be for the model's factors {self.factors}, in their order: SupervisedFactorLoss({sizes}). "
+                f"Received: dimensions_per_factor={self.loss._dimensions_per_factor_}"
+            )
+        drawn = getattr(x, "factors", None)
+        if drawn is not None and sizes and list(drawn) != list(self.factors or ()):
+            raise ValueError(
+                f"The pairs must be for the model's factors {list(self.factors or ())}, in this order: give the labels in "
+                f"it, without the residual. Received: factors={list(drawn)}"
+            )
+        return super().fit(x, y, *args, **kwargs)
 
     def split(self, codes: Any) -> dict[str, Any]:
         """Cut codes into factors.

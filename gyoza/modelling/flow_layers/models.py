@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
-from math import log, pi, prod
+from math import log, pi
 from typing import Any
 
 import keras
@@ -18,7 +18,7 @@ from gyoza.modelling.flow_layers.base import accepts_training, draw_seed
 from gyoza.modelling.flow_layers.lowering import inherits, opaque
 from gyoza.modelling.flow_layers.members import check_distinct, leaves, waits_for_data
 
-__all__ = ["DIRECTIONS", "PLAN_DTYPES", "FlowModel", "log_likelihood", "shapes_of"]
+__all__ = ["DIRECTIONS", "PLAN_DTYPES", "FlowModel", "GivenLosses", "log_likelihood", "shapes_of"]
 
 DIRECTIONS = ("call", "invert")
 PLAN_DTYPES = ("float32", "float64")
@@ -188,6 +188,11 @@ class FlowModel(keras.Model):
             ValueError: The model was compiled without a loss, and there are targets, or pairs.
         """
         if self.loss is not None:
+            if y is None:
+                raise ValueError(
+                    f"{self.name} was compiled with a loss, which needs targets: fit(x, y). To train by maximum likelihood, "
+                    f"compile without a loss. Received: x={shapes_of(x)}, y=None"
+                )
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         if y is not None or not isinstance(y_pred, tuple):
             raise ValueError(
@@ -195,12 +200,45 @@ class FlowModel(keras.Model):
                 "latents and no y. For pairs and y, compile(loss=SupervisedFactorLoss(…)). "
                 f"Received: x={shapes_of(x)}, y={shapes_of(y)}"
             )
-        codes, logdet = (ops.cast(part, self.variable_dtype) for part in y_pred)
-        losses = -log_likelihood(codes, logdet)
-        weighted = (
-            losses if sample_weight is None else losses * ops.cast(ops.reshape(sample_weight, (-1,)), losses.dtype)
-        )
-        return ops.mean(weighted) + sum(self.losses)
+        losses = -log_likelihood(*(ops.cast(part, self.variable_dtype) for part in y_pred))
+        total = GivenLosses(dtype=self.variable_dtype)(losses, losses, sample_weight)
+        return total + sum(ops.cast(ops.sum(loss), total.dtype) for loss in self.losses)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train as ``keras.Model.fit`` does, with the same arguments.
+
+        Args:
+            x: Latents, or what yields batches of them.
+            y: The targets of the compiled loss; None for training by maximum likelihood.
+            *args: See ``keras.Model.fit``.
+            **kwargs: See ``keras.Model.fit``.
+
+        Returns:
+            The ``History`` of the training.
+
+        Raises:
+            ValueError: As for ``compute_loss``, or there are sample weights without targets, which Keras would drop.
+        """
+        self._check_weights(y, kwargs)
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Compute the loss and metrics as ``keras.Model.evaluate`` does, with the same arguments.
+
+        Args:
+            x: Latents, or what yields batches of them.
+            y: The targets of the compiled loss; None for the mean of −``log_prob``.
+            *args: See ``keras.Model.evaluate``.
+            **kwargs: See ``keras.Model.evaluate``.
+
+        Returns:
+            The loss, or a list or dict of it and the metrics.
+
+        Raises:
+            ValueError: As for ``fit``.
+        """
+        self._check_weights(y, kwargs)
+        return super().evaluate(x, y, *args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> Any:
         """Prepare ``fit``; on a backend that can't initialise layers from data in compiled code, warn of those left."""
@@ -257,6 +295,14 @@ class FlowModel(keras.Model):
             )
         return [tuple(size for size in shape if size is not None) for shape in self._layer_shapes_]
 
+    def _check_weights(self, y: Any, given: Mapping[str, Any]) -> None:
+        """Refuse sample weights that Keras would drop, as it does beside arrays without targets."""
+        if y is None and given.get("sample_weight") is not None:
+            raise ValueError(
+                "sample_weight beside x alone would be dropped by Keras; give batches (x, None, sample_weight), for "
+                "instance of a tf.data.Dataset. Received: sample_weight without y"
+            )
+
     def _runs_its_layers_(self) -> bool:
         """Whether the model is its layers in a row, which a subclass with a ``call`` or ``invert`` of its own is not."""
         return inherits(self, FlowModel, DIRECTIONS)
@@ -278,8 +324,15 @@ class FlowModel(keras.Model):
 
 def log_likelihood(codes: Any, logdet: Any) -> Any:
     """Return log N(codes; 0, I) + logdet, [batch], from codes [batch, …] and logdet [batch]."""
-    squares = ops.sum(codes * codes, axis=tuple(range(1, len(codes.shape))))
-    return logdet - 0.5 * (squares + prod(codes.shape[1:]) * log(2 * pi))
+    return logdet - 0.5 * ops.sum(codes * codes + log(2 * pi), axis=tuple(range(1, len(codes.shape))))
+
+
+class GivenLosses(keras.losses.Loss):
+    """Reduces losses [batch] that are computed already, as Keras reduces those of every loss."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the losses as they are."""
+        return y_pred
 
 
 def shapes_of(tensors: Any) -> Any:

@@ -19,6 +19,8 @@ SMALLEST_SHARE = 1e-2
 """The least share of the interval that a bin takes, times the number of bins at most 1."""
 SMALLEST_SLOPE = 1e-2
 """The least slope at a knot."""
+CURVE = ("_inside", "_curve", "_knots", "_places", "_values_and_logdet")
+"""What makes the curve, beside the methods of every coupling."""
 
 
 @keras.saving.register_keras_serializable(package="gyoza")
@@ -106,7 +108,7 @@ class RationalQuadraticSplineCoupling(Coupling):
         """Return the inverse spline of ``outputs``, [batch, …]."""
         inside, places = self._inside(outputs)
         x, *_ = self._curve(places, coupling_parameters, inverse=True)
-        return ops.where(inside, x, outputs)
+        return ops.where(inside, ops.cast(x, self.compute_dtype), outputs)
 
     def compute_jacobian_determinant(self, x: Any) -> Any:
         """Return the sum of the logarithmic slopes at the transformed entries; this runs the network.
@@ -143,7 +145,7 @@ class RationalQuadraticSplineCoupling(Coupling):
 
     def _plan_law_(self) -> plan.Law | None:
         """Return the plan's spline law, unless a subclass changes it."""
-        own = inherits(self, RationalQuadraticSplineCoupling, (*LAW, "_inside", "_curve", "_knots"))
+        own = inherits(self, RationalQuadraticSplineCoupling, (*LAW, *CURVE))
         return plan.Spline(self._bins_, self._bound_, SMALLEST_SHARE, SMALLEST_SLOPE) if own else None
 
     def get_config(self) -> dict[str, Any]:
@@ -153,14 +155,17 @@ class RationalQuadraticSplineCoupling(Coupling):
     def _inside(self, values: Any) -> tuple[Any, Any]:
         """Return which entries lie on the interval, and all entries clipped to it.
 
-        Clipped, since a gradient that is not a number comes through a ``where`` even from the branch not taken.
+        Clipped, since a gradient that is not a number comes through a ``where`` even from the branch not taken; in single
+        precision or better, since half precision would make the two directions of other curves.
         """
-        return ops.abs(values) <= self._bound_, ops.clip(values, -self._bound_, self._bound_)
+        precise = ops.cast(values, keras.backend.result_type(self.compute_dtype, "float32"))
+        return ops.abs(precise) <= self._bound_, ops.clip(precise, -self._bound_, self._bound_)
 
     def _knots(self, coupling_parameters: Any) -> tuple[Any, Any, Any]:
         """Return where the knots lie in x and in y, and the slopes there, each [K + 1, batch, …]."""
         # Bins on the first axis, so that all that follows works entry by entry on memory in a row.
-        raw = ops.stack(self._split_parameters_(coupling_parameters))
+        precise = keras.backend.result_type(self.compute_dtype, "float32")
+        raw = ops.cast(ops.stack(self._split_parameters_(coupling_parameters)), precise)
         widths, heights, slopes = raw[: self._bins_], raw[self._bins_ : 2 * self._bins_], raw[2 * self._bins_ :]
         # Such that a raw slope of 0 is a slope of 1.
         inner = SMALLEST_SLOPE + ops.softplus(slopes + log(expm1(1 - SMALLEST_SLOPE)))
@@ -203,7 +208,9 @@ class RationalQuadraticSplineCoupling(Coupling):
         inside, places = self._inside(inputs)
         _, y, slope = self._curve(places, coupling_parameters, inverse=False)
         changed = self._mask_.call(ops.where(inside, slope, ops.zeros_like(slope)), is_positive=False)
-        return ops.where(inside, y, inputs), ops.sum(changed, axis=tuple(range(1, len(inputs.shape))))
+        logdet = ops.sum(changed, axis=tuple(range(1, len(inputs.shape))))
+        y, logdet = (ops.cast(part, self.compute_dtype) for part in (y, logdet))
+        return ops.where(inside, y, inputs), logdet
 
 
 def bin_of(places: Any, knots: Any) -> Any:

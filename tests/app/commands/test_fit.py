@@ -80,7 +80,9 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path) -> None:
     """Ctrl+C in the middle of a training ends it with 130, without a file and without a traceback."""
     arguments = ["latents.npy", "labels.csv", "--out", "mine.keras", *SHORTLY, "--epochs", "9999", "--patience", "9999"]
     before = sorted(folder.iterdir())
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); from app.cli import main; main()"]
+    # A shell that runs the tests in the background makes their children ignore the signal.
+    heeding = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{heeding}; sys.path.insert(0, {str(ROOT)!r}); from app.cli import main; main()"]
     with subprocess.Popen(
         [*command, "fit", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

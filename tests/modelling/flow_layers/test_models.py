@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 from scipy.stats import multivariate_normal
 
+from gyoza.data import FactorPairs
 from gyoza.inference import compile_flow
 from gyoza.inference.plan import Opaque
 from gyoza.modelling.flow_layers import (
@@ -184,6 +185,62 @@ def test_the_likelihoods_epoch_loss_is_the_mean_over_all_rows() -> None:
 def keras_rows(x: np.ndarray, weights: np.ndarray) -> tf.data.Dataset:
     """Rows and their weights in batches, without targets."""
     return tf.data.Dataset.from_tensor_slices((x, weights)).batch(32).map(lambda rows, weight: (rows, None, weight))
+
+
+def test_weights_without_targets_are_refused_where_keras_drops_them() -> None:
+    """Beside an array Keras drops them; the error says how to give them."""
+    x, model = normal_rows(8), linear_flow("float32")
+    model.compile("sgd")
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(
+            ValueError, match=r"give batches \(x, None, sample_weight\).*Received: sample_weight without y"
+        ):
+            use(x, sample_weight=np.ones(8), verbose=0)
+
+
+def test_likelihood_under_a_strategy_is_scaled_as_every_loss_of_keras() -> None:
+    """The loss is reduced by Keras' own rules: replicas share a batch, and their losses add up to its mean."""
+    x, model = normal_rows(8), linear_flow("float32")
+    model.compile("sgd")
+    codes, logdet = model(x)
+    whole = float(model.compute_loss(x, None, (codes, logdet)))
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        assert float(model.compute_loss(x, None, (codes, logdet))) == pytest.approx(whole)
+    assert whole == pytest.approx(-float(ops.mean(model.log_prob(x))), rel=1e-5)
+
+
+def test_latents_of_unknown_size_train_by_likelihood() -> None:
+    """Images of any size have a likelihood, also while a function is traced without knowing the size."""
+    model = FlowModel([InvertibleLinear([3], [3], seed=0)])
+    model.compile("sgd", jit_compile=False)
+    x = np.random.default_rng(0).standard_normal((8, 4, 4, 3)).astype("float32")
+    data = tf.data.Dataset.from_generator(
+        lambda: iter([x]), output_signature=tf.TensorSpec((None, None, None, 3), "float32")
+    )
+    assert model.evaluate(data, steps=1, verbose=0) == pytest.approx(-float(ops.mean(model.log_prob(x))), rel=1e-5)
+
+
+def test_a_loss_needs_targets() -> None:
+    """Latents alone, given to a flow that was compiled with a loss, are refused with both ways out."""
+    model, (x, _) = disentangling(), pairs(4)
+    model.compile("sgd", SupervisedFactorLoss(list(SIZES.values())))
+    with pytest.raises(ValueError, match=r"needs targets: fit\(x, y\).*Received: x=\(None, 4\), y=None"):
+        model.fit(x[0], verbose=0)
+
+
+def test_loss_and_pairs_are_for_the_models_factors() -> None:
+    """Other sizes in the loss, and other names or another order in the pairs, are refused: the blocks' names would lie."""
+    model, (x, y) = disentangling(), pairs()
+    model.compile("sgd", SupervisedFactorLoss([1, 2, 1]))
+    with pytest.raises(ValueError, match=r"Loss\(\[2, 1, 1\]\). Received: dimensions_per_factor=\[1, 2, 1\]"):
+        model.fit(x, y, verbose=0)
+    model.compile("sgd", SupervisedFactorLoss([2, 1, 1]))
+    labels = {"color": x[0][:, 0].astype("float64"), "shape": x[0][:, 1].astype("float64")}
+    drawn = FactorPairs(x[0], labels, batch_size=16, seed=0)
+    with pytest.raises(ValueError, match=r"\['residual', 'shape', 'color'\], in this order.*Received: factors="):
+        model.fit(drawn, verbose=0)
+    model.fit(FactorPairs(x[0], dict(reversed(labels.items())), batch_size=16, seed=0), verbose=0, shuffle=False)
 
 
 def test_losses_that_layers_add_count_too() -> None:

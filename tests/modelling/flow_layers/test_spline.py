@@ -1,5 +1,6 @@
 """Spline couplings against a spline written out by hand."""
 
+from functools import partialmethod
 from typing import Any
 
 import keras
@@ -158,6 +159,31 @@ def test_a_subclass_with_another_law_says_its_own_logdet() -> None:
     assert ops.convert_to_numpy(layer(np.zeros((2, 2), "float32"))[1]).tolist() == pytest.approx([7, 7])
     (step,) = layer.lower((2,))
     assert isinstance(step, plan.Opaque)
+
+
+@pytest.mark.parametrize("method", ["_places", "_values_and_logdet", "_couple_with_logdet_"])
+def test_a_subclass_with_another_curve_is_called(method: str) -> None:
+    """Whatever a subclass changes about the curve, the plan calls it."""
+    own = getattr(RationalQuadraticSplineCoupling, method)
+    changed = type("Changed", (RationalQuadraticSplineCoupling,), {method: partialmethod(own)})
+    layer = changed(**AT, compute_coupling_parameters=dense(2, 46, "float32"), mask=Mask(**AT, mask=[1, 0]))
+    layer.build((None, 2))
+    (step,) = layer.lower((2,))
+    assert isinstance(step, plan.Opaque)
+
+
+@pytest.mark.parametrize(("policy", "limit"), [("mixed_float16", 4e-3), ("mixed_bfloat16", 3e-2)])
+def test_half_precision_has_the_curve_of_single(policy: str, limit: float) -> None:
+    """Under a mixed policy only parameters, inputs and outputs are rounded, not the knots: the logdet stays near."""
+    x = np.random.default_rng(0).standard_normal((64, 2)).astype("float32")
+    values = raw().astype("float16").astype("float64")
+    single, half = (layer_with(Constant(np.repeat(values, 2)), dtype=dtype) for dtype in ("float32", policy))
+    assert (
+        np.abs(ops.convert_to_numpy(half(x)[1]).astype("float32") - ops.convert_to_numpy(single(x)[1])).max()
+        < 20 * limit
+    )
+    y = half(x)[0]
+    assert np.abs(ops.convert_to_numpy(ops.cast(half.invert(y), "float32")) - x).max() < 20 * limit
 
 
 def test_its_config_holds_bins_and_bound() -> None:
