@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,11 @@ from gyoza.factors import RESIDUAL, check_factor_name
 __all__ = ["LabelColumn", "read_labels", "read_latents"]
 
 MAGIC = b"\x93NUMPY"
+DAMAGED = (ValueError, EOFError, OverflowError, TypeError, SyntaxError, TokenError, MemoryError, RecursionError)
+"""What NumPy raises for files with wrong headers or too few bytes."""
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+LONG_INTEGER = re.compile(r"[+-]?[0-9]+")
+"""One that an int64 may not hold, such as an identifier."""
 PART = re.compile(r"(.+)\.([0-9]+)")
 """A column that is one of several of a factor: ``color.0``."""
 Cells: TypeAlias = list[str]
@@ -64,11 +69,13 @@ def read_latents(path: Path) -> NDArray[Any]:
         kind = next((kind for first, kind in kinds.items() if start.startswith(first)), "something else")
         raise ValueError(f"{path} must be an array saved by numpy.save, a .npy file. Received: {kind}")
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, EOFError) as error:
+        # Mapped first: what is shorter than its header promises is refused before there is memory taken for it.
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except DAMAGED as error:
         raise ValueError(
             f"{path} must hold a whole array of floats, saved by numpy.save. It can't be read: {error}"
         ) from error
+    return np.array(mapped)
 
 
 def read_labels(
@@ -78,7 +85,7 @@ def read_labels(
 
     A column of integers or of text is a factor's classes, a column of other numbers its numbers. Columns ``color.0``,
     ``color.1``, … are one factor ``color`` of several numbers a row. Integers that are amounts, such as an age, must be
-    told by ``continuous``.
+    told by ``continuous``. Integers of more digits than an int64 holds are classes too, as text.
 
     Args:
         path: The file.
@@ -209,7 +216,7 @@ def labels_of(source: Source, columns: Sequence[Sequence[str]], told: str | None
         return numbers_of(source, cells)
     if all(map(INTEGER.fullmatch, cells)):
         return np.array([int(cell) for cell in cells])
-    if told == "classes":
+    if told == "classes" or all(map(LONG_INTEGER.fullmatch, cells)):
         return np.array(cells)
     return unlike_integers(source, cells)
 

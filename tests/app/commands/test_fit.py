@@ -170,6 +170,14 @@ def test_latents_must_be_ones_to_train_on(
     assert message in refused(folder)
 
 
+def test_damaged_latents_are_told(folder: Path) -> None:
+    """A file of latents that was cut off ends with a message that names it."""
+    path = folder / "latents.npy"
+    for length in (1000, 70):
+        path.write_bytes(path.read_bytes()[:length])
+        assert f"{path} must hold a whole array of floats" in refused(folder)
+
+
 def test_labels_must_be_whole(folder: Path) -> None:
     """An empty cell is told with its line in the file."""
     path = folder / "labels.csv"
