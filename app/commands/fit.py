@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from numpy.typing import NDArray
 
 from app.commands.ending import fail
 from gyoza.data.files import LabelColumn, read_labels, read_latents
@@ -77,14 +78,16 @@ def fit(  # noqa: PLR0913 - each is an option of the command line.
         check_free(out, force=force)
         columns = read_labels(labels, continuous=continuous or (), classes=classes or ())
         tell_columns(columns)
-        fitted = train(read_latents(latents), columns, sizes=wanted, settings=settings, seed=seed)
+        array = read_latents(latents)
+        check_rows(latents, array, labels, next(iter(columns.values())).values)
+        fitted = train(array, columns, sizes=wanted, settings=settings, seed=seed)
         report = fitted.save(out, overwrite=force)
     except KeyboardInterrupt:
         leave_interrupted()
     except (ValueError, TypeError, ArithmeticError, ImportError) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{error.filename}: {error.strerror}" if error.strerror else str(error))
+        fail(what_failed(error))
     tell_result(fitted, out, report)
 
 
@@ -134,6 +137,24 @@ def check_free(out: Path, *, force: bool) -> None:
         raise ValueError(
             f"{there} must not be there yet; choose another --out, or say --force to replace what is there."
         )
+
+
+def check_rows(latents: Path, array: NDArray[Any], labels: Path, labelled: NDArray[Any]) -> None:
+    """Refuse files of latents and of labels that differ in their rows; an array without any is refused later."""
+    if array.ndim and len(array) != len(labelled):
+        raise ValueError(
+            f"{latents} and {labels} must have as many rows, in the same order; mend the one or the other. "
+            f"Received: {len(array)} rows of latents, {len(labelled)} rows of labels"
+        )
+
+
+def what_failed(error: OSError) -> str:
+    """Say which file can't be read or written, and what to do where it is not there."""
+    if not error.strerror:
+        return str(error)
+    missing = isinstance(error, FileNotFoundError)
+    hint = "; mend the path, or write it first: latents by numpy.save, labels as a table with commas" if missing else ""
+    return f"{error.filename}: {error.strerror}{hint}"
 
 
 def train(latents: Any, columns: Mapping[str, LabelColumn], **options: Any) -> "FittedFlow":

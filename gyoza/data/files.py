@@ -137,6 +137,11 @@ def read_table(path: Path) -> tuple[Cells, list[int], list[Cells]]:
             reader = csv.reader(file, strict=True)
             table = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
+        if isinstance(error, UnicodeDecodeError) and error.object.startswith(MAGIC):
+            raise ValueError(
+                f"{path} must be a table with commas (CSV) in UTF-8; the two files may be swapped: latents come first, "
+                "then labels. Received: an array saved by numpy.save"
+            ) from error
         raise ValueError(f"{path} must be a table with commas (CSV) in UTF-8. It can't be read: {error}") from error
     while table and not any(table[-1][1]):
         table.pop()
@@ -146,9 +151,25 @@ def read_table(path: Path) -> tuple[Cells, list[int], list[Cells]]:
             f"{len(table)} lines"
         )
     (_, header), *rows = table
+    check_header(path, header)
     for line, row in rows:
         check_row(path, line, row, header)
     return header, [line for line, _ in rows], [row for _, row in rows]
+
+
+def check_header(path: Path, header: Cells) -> None:
+    """Refuse a first line that is parted by something else than commas, or holds numbers where names belong."""
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        raise ValueError(
+            f"{path} must have commas between its cells, not semicolons or tabs; save it as CSV with commas. "
+            f"Received: {header[0]!r} as the first line"
+        )
+    numbers = [cell for cell in header if parsed(cell) is not None and any(map(str.isdigit, cell))]
+    if numbers:
+        raise ValueError(
+            f"{path} must hold the factors' names in its first line; add a line with a name for each column. "
+            f"Received: {numbers[0]!r} in the first line"
+        )
 
 
 def check_row(path: Path, line: int, row: Cells, header: Cells) -> None:

@@ -265,9 +265,14 @@ def given_sizes(sizes: Mapping[str, int], estimated: Mapping[str, int]) -> dict[
         )
     checked = {name: checked_integer(f"sizes[{name!r}]", size, 1) for name, size in sizes.items()}
     complete = {RESIDUAL: total - sum(checked.values()), **checked}
-    if sum(complete.values()) != total or complete[RESIDUAL] < 1:
+    if complete[RESIDUAL] < 1:
         raise ValueError(
-            f"sizes must add up to the {total} entries of a latent, with at least 1 for {RESIDUAL!r}. "
+            f"sizes must leave at least 1 of the {total} entries of a latent for {RESIDUAL!r}, and leave none; make a "
+            f"factor smaller. Received: sizes={dict(sizes)}, {sum(checked.values())} in all"
+        )
+    if sum(complete.values()) != total:
+        raise ValueError(
+            f"sizes must add up to the {total} entries of a latent; {RESIDUAL!r} may be left out and gets the rest. "
             f"Received: sizes={dict(sizes)}, {sum(checked.values())} in all"
         )
     return {name: complete[name] for name in estimated}

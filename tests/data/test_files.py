@@ -83,6 +83,10 @@ def test_integers_too_large_for_numpy_are_classes(tmp_path: Path) -> None:
         ("a\n1\n1_000\n", "line 3: a column must be all numbers or all text"),
         ("a\n1.5\nnan\n", "line 3: a number must be finite; leave out the rows that have none. Received: a='nan'"),
         ("a.0,a.1\n1,2\n1,x\n", "line 3: a factor of numbers must have one in every row. Received: a='x'"),
+        ("a;b\n1,5;2\n", "must have commas between its cells, not semicolons or tabs; save it as CSV with commas."),
+        ("a\tb\n1\t2\n", "Received: 'a\\tb' as the first line"),
+        ("cat,0.5\ndog,0.25\n", "must hold the factors' names in its first line; add a line with a name for each col"),
+        ("0,1\n2,3\n", "Received: '0' in the first line"),
         ('a\n"1\n', "must be a table with commas (CSV) in UTF-8. It can't be read: unexpected end of data"),
     ],
 )
@@ -93,6 +97,13 @@ def test_a_bad_table_is_refused(tmp_path: Path, text: str, message: str) -> None
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         read_labels(path)
     assert str(path) in str(caught.value)
+
+
+def test_latents_are_no_labels(tmp_path: Path) -> None:
+    """An array in the place of the table is told as what it is: the two files may be swapped."""
+    np.save(tmp_path / "latents.npy", np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="the two files may be swapped: latents come first, then labels"):
+        read_labels(tmp_path / "latents.npy")
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:

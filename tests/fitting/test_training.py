@@ -122,12 +122,12 @@ def test_the_smallest_latents() -> None:
         (
             {"shape": 4, "size": 2},
             ValueError,
-            "sizes must add up to the 6 entries of a latent, with at least 1 for 'resid",
+            "sizes must leave at least 1 of the 6 entries of a latent for 'residual', and leave none; make a factor smaller",
         ),
         (
             {"residual": 1, "shape": 2, "size": 1},
             ValueError,
-            "Received: sizes={'residual': 1, 'shape': 2, 'size': 1}, 4",
+            "sizes must add up to the 6 entries of a latent; 'residual' may be left out and gets the rest. Received: sizes=",
         ),
     ],
 )

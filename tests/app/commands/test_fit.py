@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import main
-from app.commands.fit import taken_for
+from app.commands.fit import taken_for, what_failed
 from gyoza.data.files import LabelColumn
 from gyoza.fitting import FitSettings
 from gyoza.loading import load_flow
@@ -125,18 +125,37 @@ def test_a_report_that_is_there_is_told_before_anything_is_trained(folder: Path)
 
 
 def test_files_must_be_there(folder: Path) -> None:
-    """A file that does not exist is named."""
-    (folder / "latents.npy").unlink()
-    assert refused(folder) == f"{folder / 'latents.npy'}: No such file or directory\n"
-    (folder / "labels.csv").unlink()
-    assert refused(folder) == f"{folder / 'labels.csv'}: No such file or directory\n"
+    """A file that does not exist is named, and what to do is told; a folder is no file."""
+    for name in ("latents.npy", "labels.csv"):
+        (folder / name).unlink()
+        assert refused(folder).startswith(
+            f"{folder / name}: No such file or directory; mend the path, or write it first"
+        )
+    (folder / "labels.csv").mkdir()
+    assert refused(folder) == f"{folder / 'labels.csv'}: Is a directory\n"
+
+
+def test_a_folder_that_vanishes_is_told() -> None:
+    """An error without a file of its own is told in its own words."""
+    assert what_failed(FileNotFoundError("The folder a must exist; make it first.")) == (
+        "The folder a must exist; make it first."
+    )
+
+
+def test_files_of_different_rows_are_named(folder: Path) -> None:
+    """Where rows differ both files are named; an array without rows is told to be none of latents."""
+    np.save(folder / "latents.npy", np.load(folder / "latents.npy")[1:])
+    both = f"{folder / 'latents.npy'} and {folder / 'labels.csv'} must have as many rows, in the same order"
+    assert both in refused(folder)
+    np.save(folder / "latents.npy", np.float32(1))
+    assert "must have the shape [n, …]" in refused(folder)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--continuous", "hue"], "must name factors of"),
-        (["--sizes", "shape=9,size=9"], "sizes must add up to the 6 entries of a latent"),
+        (["--sizes", "shape=9,size=9"], "sizes must leave at least 1 of the 6 entries of a latent"),
         (["--sizes", "hue=1"], "sizes must hold each of ['shape', 'size']"),
         (["--noise", "-1"], "noise must be finite and at least 0"),
         (["--validation", "2"], "validation must lie between 0 and 1"),
