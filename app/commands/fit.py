@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
+import numpy as np
 import typer
 from numpy.typing import NDArray
 
@@ -68,7 +69,8 @@ def fit(  # noqa: PLR0913 - each is an option of the command line.
     """Train a flow from latents and labels, and measure it on rows kept back.
 
     A column of integers or of text is taken for classes, one of other numbers for numbers; the columns color.0, color.1,
-    color.2 are one factor color of three numbers.
+    color.2 are one factor color of three numbers. The flow has the weights of the best epoch: the last whose loss on the
+    rows kept back was better by .05 nats or more.
     """
     settings = settings_of(given)
     wanted = pairs_of("--sizes", sizes, int) if sizes else None
@@ -180,11 +182,20 @@ def taken_for(name: str, column: LabelColumn) -> str:
     count, values = column.distinct, column.values
     if not column.is_continuous:
         hint = f"; if they are amounts: --continuous {name}" if column.is_numeric and count > MANY_CLASSES else ""
-        return f"{count} classes{hint}"
+        return f"{count} classes{lone_classes(column)}{hint}"
     if values.ndim > 1:
         return f"{values.shape[1]} numbers a row"
     hint = f"; only {count} different ones, if they are classes: --classes {name}" if count <= MANY_CLASSES else ""
     return f"numbers from {values.min():g} to {values.max():g}{hint}"
+
+
+def lone_classes(column: LabelColumn) -> str:
+    """Say how many classes have a row that no other can make a pair with; nothing where none has."""
+    _, rows = np.unique(column.values, return_counts=True)
+    lone = int((rows == 1).sum())
+    if not lone:
+        return ""
+    return f", {lone} of them with a single row, which makes no pair"
 
 
 def tell_plan(prepared: "FlowFit") -> None:

@@ -36,7 +36,8 @@ class FittedFlow:
     history: Mapping[str, list[float]]
     """``loss`` and ``val_loss`` of each epoch, of pairs of standardised latents."""
     best_epoch: int
-    """The epoch whose weights the flow has, counted from 1: the last with a loss on the rows kept back that was better."""
+    """The epoch whose weights the flow has, counted from 1: the last whose loss on the rows kept back was better than that
+    of the best before it by .05 nats or more. A later one may be lower by less."""
     log_likelihood: float
     """The mean of log p(z) over the rows kept back, in nats."""
     settings: FitSettings

@@ -16,6 +16,7 @@ from app.cli import main
 from app.commands.fit import taken_for, what_failed
 from gyoza.data.files import LabelColumn
 from gyoza.fitting import FitSettings
+from gyoza.fitting.training import LEAST_GAIN
 from gyoza.loading import load_flow
 from tests.fitting.worlds import SHORT, mixed
 
@@ -220,9 +221,14 @@ def test_without_keras_the_extra_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        (np.arange(5), "5 classes"),
-        (np.arange(83), "83 classes; if they are amounts: --continuous age"),
-        (np.array([str(number) for number in range(83)]), "83 classes"),
+        (np.arange(10) % 5, "5 classes"),
+        (np.arange(166) % 83, "83 classes; if they are amounts: --continuous age"),
+        (np.array([str(number) for number in range(83)] * 2), "83 classes"),
+        (np.array(["a", "a", "b", "b", "c"]), "3 classes, 1 of them with a single row, which makes no pair"),
+        (
+            np.append(np.arange(83), 0),
+            "83 classes, 82 of them with a single row, which makes no pair; if they are amounts: --continuous age",
+        ),
         (np.linspace(0, 1, 83), "numbers from 0 to 1"),
         (np.array([1.0, 2.0]), "numbers from 1 to 2; only 2 different ones, if they are classes: --classes age"),
         (np.zeros((4, 3)), "3 numbers a row"),
@@ -231,6 +237,12 @@ def test_without_keras_the_extra_is_named(folder: Path) -> None:
 def test_what_a_column_was_taken_for_is_told(values: np.ndarray, text: str) -> None:
     """Where a column of numbers may be either, it is told how to say otherwise."""
     assert taken_for("age", LabelColumn(values)) == text
+
+
+def test_the_help_tells_which_epoch_is_the_best() -> None:
+    """What counts as better is told, with the very number that training goes by."""
+    text = " ".join(CliRunner().invoke(main, ["fit", "--help"]).output.split())
+    assert f"better by {LEAST_GAIN:.2f}".replace("0.", ".") + " nats or more" in text
 
 
 @pytest.mark.parametrize("name", FitSettings.__dataclass_fields__)
