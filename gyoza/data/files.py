@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +16,11 @@ from gyoza.factors import RESIDUAL, check_factor_name
 __all__ = ["LabelColumn", "read_labels", "read_latents"]
 
 MAGIC = b"\x93NUMPY"
+DAMAGED = (ValueError, EOFError, OverflowError, TypeError, SyntaxError, TokenError, MemoryError, RecursionError)
+"""What NumPy raises for files with wrong headers or too few bytes."""
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+LONG_INTEGER = re.compile(r"[+-]?[0-9]+")
+"""One that an int64 may not hold, such as an identifier."""
 PART = re.compile(r"(.+)\.([0-9]+)")
 """A column that is one of several of a factor: ``color.0``."""
 Cells: TypeAlias = list[str]
@@ -64,11 +69,13 @@ def read_latents(path: Path) -> NDArray[Any]:
         kind = next((kind for first, kind in kinds.items() if start.startswith(first)), "something else")
         raise ValueError(f"{path} must be an array saved by numpy.save, a .npy file. Received: {kind}")
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (ValueError, EOFError) as error:
+        # Mapped first: what is shorter than its header promises is refused before there is memory taken for it.
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except DAMAGED as error:
         raise ValueError(
             f"{path} must hold a whole array of floats, saved by numpy.save. It can't be read: {error}"
         ) from error
+    return np.array(mapped)
 
 
 def read_labels(
@@ -78,7 +85,7 @@ def read_labels(
 
     A column of integers or of text is a factor's classes, a column of other numbers its numbers. Columns ``color.0``,
     ``color.1``, … are one factor ``color`` of several numbers a row. Integers that are amounts, such as an age, must be
-    told by ``continuous``.
+    told by ``continuous``. Integers of more digits than an int64 holds are classes too, as text.
 
     Args:
         path: The file.
@@ -130,6 +137,11 @@ def read_table(path: Path) -> tuple[Cells, list[int], list[Cells]]:
             reader = csv.reader(file, strict=True)
             table = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
+        if isinstance(error, UnicodeDecodeError) and error.object.startswith(MAGIC):
+            raise ValueError(
+                f"{path} must be a table with commas (CSV) in UTF-8; the two files may be swapped: latents come first, "
+                "then labels. Received: an array saved by numpy.save"
+            ) from error
         raise ValueError(f"{path} must be a table with commas (CSV) in UTF-8. It can't be read: {error}") from error
     while table and not any(table[-1][1]):
         table.pop()
@@ -139,9 +151,25 @@ def read_table(path: Path) -> tuple[Cells, list[int], list[Cells]]:
             f"{len(table)} lines"
         )
     (_, header), *rows = table
+    check_header(path, header)
     for line, row in rows:
         check_row(path, line, row, header)
     return header, [line for line, _ in rows], [row for _, row in rows]
+
+
+def check_header(path: Path, header: Cells) -> None:
+    """Refuse a first line that is parted by something else than commas, or holds numbers where names belong."""
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        raise ValueError(
+            f"{path} must have commas between its cells, not semicolons or tabs; save it as CSV with commas. "
+            f"Received: {header[0]!r} as the first line"
+        )
+    numbers = [cell for cell in header if parsed(cell) is not None and any(map(str.isdigit, cell))]
+    if numbers:
+        raise ValueError(
+            f"{path} must hold the factors' names in its first line; add a line with a name for each column. "
+            f"Received: {numbers[0]!r} in the first line"
+        )
 
 
 def check_row(path: Path, line: int, row: Cells, header: Cells) -> None:
@@ -209,7 +237,7 @@ def labels_of(source: Source, columns: Sequence[Sequence[str]], told: str | None
         return numbers_of(source, cells)
     if all(map(INTEGER.fullmatch, cells)):
         return np.array([int(cell) for cell in cells])
-    if told == "classes":
+    if told == "classes" or all(map(LONG_INTEGER.fullmatch, cells)):
         return np.array(cells)
     return unlike_integers(source, cells)
 

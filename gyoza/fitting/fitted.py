@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,7 +36,8 @@ class FittedFlow:
     history: Mapping[str, list[float]]
     """``loss`` and ``val_loss`` of each epoch, of pairs of standardised latents."""
     best_epoch: int
-    """The epoch whose weights the flow has, counted from 1: the last with a loss on the rows kept back that was better."""
+    """The epoch whose weights the flow has, counted from 1: the last whose loss on the rows kept back was better than that
+    of the best before it by .05 nats or more. A later one may be lower by less."""
     log_likelihood: float
     """The mean of log p(z) over the rows kept back, in nats."""
     settings: FitSettings
@@ -61,7 +63,7 @@ class FittedFlow:
         return markdown(header, rows)
 
     def report(self) -> dict[str, Any]:
-        """Return all that is known of the flow but its weights, ready for JSON."""
+        """Return all that is known of the flow but its weights, ready for JSON: what is not finite is None."""
         scores = self.block_scores
         return {
             "seed": self.seed,
@@ -81,8 +83,8 @@ class FittedFlow:
             },
             "best_epoch": self.best_epoch,
             "loss": self.loss,
-            "log_likelihood": self.log_likelihood,
-            "history": dict(self.history),
+            "log_likelihood": finite(self.log_likelihood),
+            "history": {name: list(map(finite, losses)) for name, losses in self.history.items()},
         }
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -107,7 +109,7 @@ class FittedFlow:
             flow, report = Path(folder) / target.name, Path(folder) / report_path(target).name
             self.flow.save(flow)
             content = {"flow": target.name, "sha256": hashlib.sha256(flow.read_bytes()).hexdigest(), **self.report()}
-            report.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            report.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
             report.replace(report_path(target))
             flow.replace(target)
         return report_path(target)
@@ -116,3 +118,8 @@ class FittedFlow:
 def shown(value: float | None) -> str:
     """Return a measure with three digits, or a dash where there is none."""
     return "–" if value is None else f"{value:.3f}"
+
+
+def finite(value: float) -> float | None:
+    """Return a number that JSON can hold, or None for one that it can't."""
+    return value if isfinite(value) else None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isfinite
+from numbers import Real
 from typing import Any
 
 from gyoza.data.checks import checked_integer
@@ -11,6 +12,7 @@ __all__ = ["COUPLINGS", "FitSettings"]
 
 COUPLINGS = ("affine", "additive", "spline")
 COUNTS = ("blocks", "reflections", "width", "batch_size", "batches_per_epoch", "epochs", "patience")
+NUMBERS = ("correlations", "noise", "validation", "learning_rate")
 
 
 def described(default: Any, description: str) -> Any:
@@ -55,15 +57,24 @@ class FitSettings:
     )
 
     def __post_init__(self) -> None:
-        """Check what no data is needed for."""
-        for name in COUNTS:
-            checked_integer(name, getattr(self, name), 1)
+        """Check what no data is needed for, and keep plain numbers, which JSON can hold."""
+        plain = {name: checked_integer(name, getattr(self, name), 1) for name in COUNTS}
+        plain |= {name: plain_numbers(getattr(self, name)) for name in NUMBERS}
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
         if self.coupling not in COUPLINGS:
             raise ValueError(f"coupling must be one of {COUPLINGS}. Received: coupling={self.coupling!r}")
         rate = self.learning_rate
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not (rate > 0 and isfinite(rate)):
+        if not isinstance(rate, float) or not (rate > 0 and isfinite(rate)):
             raise ValueError(f"learning_rate must be a finite number above 0. Received: learning_rate={rate!r}")
 
     def describe(self) -> dict[str, Any]:
         """Return the settings by name, ready for JSON."""
         return asdict(self)
+
+
+def plain_numbers(value: Any) -> Any:
+    """Return a number of any kind as a float and a mapping as a dict of these; what is neither stays, to be refused."""
+    if isinstance(value, Mapping):
+        return {name: plain_numbers(number) for name, number in value.items()}
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value

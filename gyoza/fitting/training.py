@@ -75,7 +75,7 @@ def fit_flow(  # noqa: PLR0913 - the data, and how to fit: all keywords but two.
         ValueError: Latents and labels do not fit together, an entry of the latents is constant or not finite, there are
             fewer entries than factors with the residual, or sizes or settings are not allowed.
         ImportError: A factor has several numbers a row and scipy is not installed.
-        ArithmeticError: The loss was never finite.
+        ArithmeticError: The training diverged.
 
     References:
         Esser, P., Rombach, R. & Ommer, B. (2020) "A disentangling invertible interpretation network for explaining
@@ -164,7 +164,7 @@ class FlowFit:
             The flow with its measures on the rows kept back.
 
         Raises:
-            ArithmeticError: The loss was never finite.
+            ArithmeticError: The training diverged.
         """
         flow, history, best = self._train(verbose)
         whole = standardised_flow(flow, self._standardisation, self._shape)
@@ -202,7 +202,7 @@ class FlowFit:
             verbose=verbose,
             callbacks=[keras.callbacks.TerminateOnNaN(), lower_rate(settings.patience), stop],
         ).history
-        return flow, finite_history(history, settings), stop.best_epoch + 1
+        return flow, finite_history(history, stop.best_epoch, settings), stop.best_epoch + 1
 
     def _score(self, flow: DisentanglingFlowModel) -> BlockScores:
         """Return how well each factor can be read from each block, of rows kept back."""
@@ -265,9 +265,14 @@ def given_sizes(sizes: Mapping[str, int], estimated: Mapping[str, int]) -> dict[
         )
     checked = {name: checked_integer(f"sizes[{name!r}]", size, 1) for name, size in sizes.items()}
     complete = {RESIDUAL: total - sum(checked.values()), **checked}
-    if sum(complete.values()) != total or complete[RESIDUAL] < 1:
+    if complete[RESIDUAL] < 1:
         raise ValueError(
-            f"sizes must add up to the {total} entries of a latent, with at least 1 for {RESIDUAL!r}. "
+            f"sizes must leave at least 1 of the {total} entries of a latent for {RESIDUAL!r}, and leave none; make a "
+            f"factor smaller. Received: sizes={dict(sizes)}, {sum(checked.values())} in all"
+        )
+    if sum(complete.values()) != total:
+        raise ValueError(
+            f"sizes must add up to the {total} entries of a latent; {RESIDUAL!r} may be left out and gets the rest. "
             f"Received: sizes={dict(sizes)}, {sum(checked.values())} in all"
         )
     return {name: complete[name] for name in estimated}
@@ -291,17 +296,18 @@ def compiled() -> bool:
     return bool(keras.backend.backend() == "jax")
 
 
-def finite_history(history: Mapping[str, list[float]], settings: FitSettings) -> dict[str, list[float]]:
+def finite_history(history: Mapping[str, list[float]], best: int, settings: FitSettings) -> dict[str, list[float]]:
     """Return the losses of each epoch if training came to anything.
 
     Raises:
-        ArithmeticError: No loss on the rows kept back was finite.
+        ArithmeticError: The loss on the rows kept back is not finite in the best epoch, counted from 0.
     """
     kept = {name: [float(value) for value in history.get(name, [])] for name in ("loss", "val_loss")}
-    if not any(map(isfinite, kept["val_loss"])):
+    # Of a first epoch that is NaN none is ever better, so the best may be one that came to nothing.
+    if not any(map(isfinite, kept["val_loss"][best : best + 1])):
         raise ArithmeticError(
-            "The loss must be finite in one epoch at least; lower the learning rate. "
-            f"Received: learning_rate={settings.learning_rate}, losses={kept['loss']}"
+            "The training diverged: the loss on the rows kept back must be finite in the best epoch; lower the learning "
+            f"rate. Received: learning_rate={settings.learning_rate}, val_losses={kept['val_loss']}"
         )
     return kept
 

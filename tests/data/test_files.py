@@ -44,11 +44,12 @@ def test_what_a_column_is_can_be_told(table: Path) -> None:
     assert read_labels(table, classes=["digit"])["digit"].values.tolist() == [3, 5]
 
 
-def test_integers_too_large_for_numpy_are_numbers(tmp_path: Path) -> None:
-    """Nothing overflows where integers have more digits than an int64."""
+def test_integers_too_large_for_numpy_are_classes(tmp_path: Path) -> None:
+    """Nothing overflows or merges where integers have more digits than an int64 or a float64; told so, they are numbers."""
     path = tmp_path / "labels.csv"
-    path.write_text(f"id\n{10**30}\n1\n")
-    assert read_labels(path)["id"].values.tolist() == [1e30, 1.0]
+    path.write_text(f"id\n{10**30}\n{10**30 + 1}\n1\n")
+    assert read_labels(path)["id"].values.tolist() == [f"{10**30}", f"{10**30 + 1}", "1"]
+    assert read_labels(path, continuous=["id"])["id"].values.tolist() == [1e30, 1e30, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,10 @@ def test_integers_too_large_for_numpy_are_numbers(tmp_path: Path) -> None:
         ("a\n1\n1_000\n", "line 3: a column must be all numbers or all text"),
         ("a\n1.5\nnan\n", "line 3: a number must be finite; leave out the rows that have none. Received: a='nan'"),
         ("a.0,a.1\n1,2\n1,x\n", "line 3: a factor of numbers must have one in every row. Received: a='x'"),
+        ("a;b\n1,5;2\n", "must have commas between its cells, not semicolons or tabs; save it as CSV with commas."),
+        ("a\tb\n1\t2\n", "Received: 'a\\tb' as the first line"),
+        ("cat,0.5\ndog,0.25\n", "must hold the factors' names in its first line; add a line with a name for each col"),
+        ("0,1\n2,3\n", "Received: '0' in the first line"),
         ('a\n"1\n', "must be a table with commas (CSV) in UTF-8. It can't be read: unexpected end of data"),
     ],
 )
@@ -92,6 +97,13 @@ def test_a_bad_table_is_refused(tmp_path: Path, text: str, message: str) -> None
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         read_labels(path)
     assert str(path) in str(caught.value)
+
+
+def test_latents_are_no_labels(tmp_path: Path) -> None:
+    """An array in the place of the table is told as what it is: the two files may be swapped."""
+    np.save(tmp_path / "latents.npy", np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="the two files may be swapped: latents come first, then labels"):
+        read_labels(tmp_path / "latents.npy")
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
@@ -122,6 +134,33 @@ def test_latents_come_as_they_were_saved(tmp_path: Path) -> None:
     saved = np.random.default_rng(0).normal(size=(3, 2, 2))
     np.save(tmp_path / "latents.npy", saved)
     np.testing.assert_array_equal(read_latents(tmp_path / "latents.npy"), saved)
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (4, 0)])
+def test_arrays_without_entries_or_axes_are_arrays(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """What is no latents, but an array, is read as it is: others say what is wrong with it."""
+    np.save(tmp_path / "latents.npy", np.zeros(shape))
+    assert read_latents(tmp_path / "latents.npy").shape == shape
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3,",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000,)}",
+        f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**30},)}}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-3,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), 4: 5}",
+        "(" * 9000,
+        "?",
+    ],
+)
+def test_a_damaged_header_is_refused(tmp_path: Path, header: str) -> None:
+    """A header that is cut off, or promises what the file does not hold, is refused before memory is taken for it."""
+    path = tmp_path / "latents.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
+    with pytest.raises(ValueError, match=re.escape(f"{path} must hold a whole array of floats, saved by numpy.save.")):
+        read_latents(path)
 
 
 def test_what_is_no_array_is_refused(tmp_path: Path) -> None:

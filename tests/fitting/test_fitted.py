@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,14 @@ def test_the_files_hold_the_flow_and_how_it_was_made(fitted: FittedFlow, tmp_pat
     loaded = load_flow(path)
     assert dict(loaded.factors or {}) == fitted.sizes
     assert all(check.passed for check in loaded.checks), loaded.checks
+
+
+def test_the_report_is_json_where_an_epoch_diverged(fitted: FittedFlow, tmp_path: Path) -> None:
+    """A loss that is not finite is null in the report, since JSON knows no NaN."""
+    history = {"loss": [1.0, float("nan")], "val_loss": [2.0, float("inf")]}
+    diverged = replace(fitted, history=history, best_epoch=1)
+    text = diverged.save(tmp_path / "mine.keras").read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["history"] == {"loss": [1.0, None], "val_loss": [2.0, None]}
 
 
 def test_nothing_is_replaced_unasked(fitted: FittedFlow, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The settings of a fit."""
 
 import json
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gyoza.fitting import settings
@@ -14,6 +16,20 @@ def test_they_can_be_written_down() -> None:
     """What describes settings is JSON, and makes the same settings again."""
     chosen = FitSettings(epochs=7, correlations={"digit": 0.9})
     assert FitSettings(**json.loads(json.dumps(chosen.describe()))) == chosen
+
+
+def test_numbers_of_numpy_become_plain() -> None:
+    """Numbers of NumPy and mappings of any kind are kept as what JSON holds, so that no report fails after a training."""
+    half = np.float32(0.5)
+    chosen = FitSettings(
+        epochs=np.int64(7),  # type: ignore[arg-type]
+        correlations=MappingProxyType({"digit": half}),  # type: ignore[dict-item]
+        noise=half,  # type: ignore[arg-type]
+        learning_rate=half,  # type: ignore[arg-type]
+    )
+    assert chosen == FitSettings(epochs=7, correlations={"digit": 0.5}, noise=0.5, learning_rate=0.5)
+    assert FitSettings(**json.loads(json.dumps(chosen.describe()))) == chosen
+    assert json.dumps(FitSettings(correlations=half).describe()["correlations"]) == "0.5"  # type: ignore[arg-type]
 
 
 def test_every_coupling_can_be_built() -> None:

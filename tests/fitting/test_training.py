@@ -122,12 +122,12 @@ def test_the_smallest_latents() -> None:
         (
             {"shape": 4, "size": 2},
             ValueError,
-            "sizes must add up to the 6 entries of a latent, with at least 1 for 'resid",
+            "sizes must leave at least 1 of the 6 entries of a latent for 'residual', and leave none; make a factor smaller",
         ),
         (
             {"residual": 1, "shape": 2, "size": 1},
             ValueError,
-            "Received: sizes={'residual': 1, 'shape': 2, 'size': 1}, 4",
+            "sizes must add up to the 6 entries of a latent; 'residual' may be left out and gets the rest. Received: sizes=",
         ),
     ],
 )
@@ -153,11 +153,21 @@ def test_what_does_not_fit_together_is_refused() -> None:
         FlowFit(latents, labels, seed=0.5)  # type: ignore[arg-type]
 
 
-def test_a_training_that_comes_to_nothing_says_so() -> None:
-    """Where no loss was ever finite there is no flow, but a message that says what to do."""
-    settings = FitSettings(**{**SHORT.describe(), "learning_rate": 1e30})
-    with pytest.raises(ArithmeticError, match=r"lower the learning rate\. Received: learning_rate=1e"):
+@pytest.mark.parametrize("rate", [60, 1e30])
+def test_a_training_that_diverges_says_so(rate: float) -> None:
+    """Where no loss on the rows kept back is finite there is no flow, but a message that says what to do."""
+    settings = FitSettings(blocks=1, width=4, batches_per_epoch=10, epochs=3, learning_rate=rate)
+    with pytest.raises(ArithmeticError, match=r"The training diverged: .* lower the learning rate") as caught:
         fit_flow(*mixed(100), settings=settings, seed=0)
+    assert f"learning_rate={settings.learning_rate}, val_losses=[nan" in str(caught.value)
+
+
+@pytest.mark.parametrize("losses", [[], [float("nan"), 3.0], [float("inf")]])
+def test_the_best_epoch_must_be_finite(losses: list[float]) -> None:
+    """A first epoch that is NaN stays the best, since nothing is less: that other losses are finite is not enough."""
+    with pytest.raises(ArithmeticError, match=re.escape(f"val_losses={losses}")):
+        training.finite_history({"loss": [1.0, 2.0], "val_loss": losses}, 0, FitSettings())
+    assert training.finite_history({"val_loss": [3.0, *losses]}, 0, FitSettings())["val_loss"][0] == 3
 
 
 def test_large_data_are_measured_by_a_part() -> None:

@@ -13,9 +13,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import main
-from app.commands.fit import taken_for
+from app.commands.fit import taken_for, what_failed
 from gyoza.data.files import LabelColumn
 from gyoza.fitting import FitSettings
+from gyoza.fitting.training import LEAST_GAIN
 from gyoza.loading import load_flow
 from tests.fitting.worlds import SHORT, mixed
 
@@ -127,18 +128,37 @@ def test_a_report_that_is_there_is_told_before_anything_is_trained(folder: Path)
 
 
 def test_files_must_be_there(folder: Path) -> None:
-    """A file that does not exist is named."""
-    (folder / "latents.npy").unlink()
-    assert refused(folder) == f"{folder / 'latents.npy'}: No such file or directory\n"
-    (folder / "labels.csv").unlink()
-    assert refused(folder) == f"{folder / 'labels.csv'}: No such file or directory\n"
+    """A file that does not exist is named, and what to do is told; a folder is no file."""
+    for name in ("latents.npy", "labels.csv"):
+        (folder / name).unlink()
+        assert refused(folder).startswith(
+            f"{folder / name}: No such file or directory; mend the path, or write it first"
+        )
+    (folder / "labels.csv").mkdir()
+    assert refused(folder) == f"{folder / 'labels.csv'}: Is a directory\n"
+
+
+def test_a_folder_that_vanishes_is_told() -> None:
+    """An error without a file of its own is told in its own words."""
+    assert what_failed(FileNotFoundError("The folder a must exist; make it first.")) == (
+        "The folder a must exist; make it first."
+    )
+
+
+def test_files_of_different_rows_are_named(folder: Path) -> None:
+    """Where rows differ both files are named; an array without rows is told to be none of latents."""
+    np.save(folder / "latents.npy", np.load(folder / "latents.npy")[1:])
+    both = f"{folder / 'latents.npy'} and {folder / 'labels.csv'} must have as many rows, in the same order"
+    assert both in refused(folder)
+    np.save(folder / "latents.npy", np.float32(1))
+    assert "must have the shape [n, …]" in refused(folder)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--continuous", "hue"], "must name factors of"),
-        (["--sizes", "shape=9,size=9"], "sizes must add up to the 6 entries of a latent"),
+        (["--sizes", "shape=9,size=9"], "sizes must leave at least 1 of the 6 entries of a latent"),
         (["--sizes", "hue=1"], "sizes must hold each of ['shape', 'size']"),
         (["--noise", "-1"], "noise must be finite and at least 0"),
         (["--validation", "2"], "validation must lie between 0 and 1"),
@@ -172,6 +192,14 @@ def test_latents_must_be_ones_to_train_on(
     assert message in refused(folder)
 
 
+def test_damaged_latents_are_told(folder: Path) -> None:
+    """A file of latents that was cut off ends with a message that names it."""
+    path = folder / "latents.npy"
+    for length in (1000, 70):
+        path.write_bytes(path.read_bytes()[:length])
+        assert f"{path} must hold a whole array of floats" in refused(folder)
+
+
 def test_labels_must_be_whole(folder: Path) -> None:
     """An empty cell is told with its line in the file."""
     path = folder / "labels.csv"
@@ -195,9 +223,14 @@ def test_without_keras_the_extra_is_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        (np.arange(5), "5 classes"),
-        (np.arange(83), "83 classes; if they are amounts: --continuous age"),
-        (np.array([str(number) for number in range(83)]), "83 classes"),
+        (np.arange(10) % 5, "5 classes"),
+        (np.arange(166) % 83, "83 classes; if they are amounts: --continuous age"),
+        (np.array([str(number) for number in range(83)] * 2), "83 classes"),
+        (np.array(["a", "a", "b", "b", "c"]), "3 classes, 1 of them with a single row, which makes no pair"),
+        (
+            np.append(np.arange(83), 0),
+            "83 classes, 82 of them with a single row, which makes no pair; if they are amounts: --continuous age",
+        ),
         (np.linspace(0, 1, 83), "numbers from 0 to 1"),
         (np.array([1.0, 2.0]), "numbers from 1 to 2; only 2 different ones, if they are classes: --classes age"),
         (np.zeros((4, 3)), "3 numbers a row"),
@@ -206,6 +239,12 @@ def test_without_keras_the_extra_is_named(folder: Path) -> None:
 def test_what_a_column_was_taken_for_is_told(values: np.ndarray, text: str) -> None:
     """Where a column of numbers may be either, it is told how to say otherwise."""
     assert taken_for("age", LabelColumn(values)) == text
+
+
+def test_the_help_tells_which_epoch_is_the_best() -> None:
+    """What counts as better is told, with the very number that training goes by."""
+    text = " ".join(CliRunner().invoke(main, ["fit", "--help"]).output.split())
+    assert f"better by {LEAST_GAIN:.2f}".replace("0.", ".") + " nats or more" in text
 
 
 @pytest.mark.parametrize("name", FitSettings.__dataclass_fields__)
