@@ -170,10 +170,12 @@ class Repository:
         try:
             model = load(entry.path, self._loader, self._warm_up_rows)
         except UnloadableModel as error:
-            logger.warning("%s version %d is UNAVAILABLE: %s", entry.name, entry.version, error)
+            logger.warning(
+                "%s version %d is UNAVAILABLE: %s", sendable(entry.name), entry.version, sendable(str(error))
+            )
             return replace(entry, state=State.UNAVAILABLE, reason=sendable(str(error)))
         except Exception as error:
-            logger.exception("%s version %d is UNAVAILABLE", entry.name, entry.version)
+            logger.exception("%s version %d is UNAVAILABLE", sendable(entry.name), entry.version)
             return replace(entry, state=State.UNAVAILABLE, reason=sendable(f"{type(error).__name__}: {error}"))
         logger.info("%s version %d is READY", entry.name, entry.version)
         return replace(entry, state=State.READY, model=model)
@@ -205,7 +207,7 @@ def found_in(folder: Path) -> Iterator[Entry]:
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
-        logger.warning("The models folder %s can't be read: %s", folder, error.strerror)
+        logger.warning("The models folder %s can't be read: %s", sendable(str(folder)), error.strerror)
         return
     for path in paths:
         try:
@@ -227,13 +229,14 @@ def version_folders(folder: Path) -> list[Path]:
     """Return the version folders of a model's folder."""
     found = sorted(child for child in folder.iterdir() if child.is_dir() and is_version(child.name))
     if not found:
-        logger.warning("%s is left aside: it holds no version folder such as %s/1", folder, folder.name)
+        names = sendable(str(folder)), sendable(folder.name)
+        logger.warning("%s is left aside: it holds no version folder such as %s/1", *names)
     return found
 
 
 def unreadable(path: Path, error: OSError) -> Iterator[Entry]:
     """Yield an entry, as version 1, for what the system does not let us look at, unless it can't be a model."""
-    logger.warning("%s can't be read: %s", path, error.strerror)
+    logger.warning("%s can't be read: %s", sendable(str(path)), error.strerror)
     name = printable(path)
     if MODEL_NAME.fullmatch(name):  # A lost+found that only root may read is no model.
         reason = f"its folder can't be read: {error.strerror}; let the server's user read it"
