@@ -2,7 +2,7 @@ FROM python:3.13-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/gyoza
 COPY requirements/serve.txt requirements/serve.txt
-RUN /opt/gyoza/bin/pip install --no-cache-dir --require-hashes -r requirements/serve.txt
+RUN /opt/gyoza/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/serve.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY gyoza gyoza

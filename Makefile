@@ -45,9 +45,11 @@ lock: | $(BIN)/python ## Pin the newest versions that pyproject.toml allows, wit
 	$(call compile,develop,--extra cpu --group develop)
 	$(call compile,jax,--extra cpu --extra jax --group develop --constraints requirements/develop.txt)
 
+# The file pins everything, so nothing is left to resolve: older pip would want an extra (`coverage[toml]`) in its newest
+# version, beside the pinned one.
 $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
 	@echo "Installing requirements/$*.txt into $(VENV) …"
-	@$(install) --require-hashes -r requirements/$*.txt
+	@$(install) --no-deps --require-hashes -r requirements/$*.txt
 	@$(install) --no-deps --editable .
 	@touch $@
 
