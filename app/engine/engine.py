@@ -1,6 +1,5 @@
 """The engine: all that the API sees of computing."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -17,14 +16,15 @@ class Engine:
 
     Args:
         repository: Where the models are.
+        threads: So many passes are computed at once.
         max_batch_rows: The most rows in one pass.
         max_queue_rows: The most rows that wait in one queue.
     """
 
-    def __init__(self, repository: Repository, *, max_batch_rows: int, max_queue_rows: int) -> None:
+    def __init__(self, repository: Repository, *, threads: int, max_batch_rows: int, max_queue_rows: int) -> None:
         """Start the pool; its threads start when they are needed."""
         self._repository = repository
-        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="gyoza-compute")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-compute")
         self._batcher = partial(Batcher, pool=self._pool, max_batch_rows=max_batch_rows, max_queue_rows=max_queue_rows)
         self._batchers: WeakKeyDictionary[Model, dict[Primitive, Batcher]] = WeakKeyDictionary()
 

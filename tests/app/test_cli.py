@@ -5,9 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -17,38 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 import gyoza
-from app.cli import main, url_of
+from app.cli import main
+from app.serving import url_of
 from app.settings import Settings
+from tests.app.servers import ROOT, SECONDS, serving
 from tests.app.worlds import FACTORS, LATENTS, coupled, put, rows
-
-ROOT = Path(__file__).parents[2]
-SECONDS = 60
-
-
-def start(*arguments: str) -> subprocess.Popen[str]:
-    """Start ``gyoza`` with the tiny loader."""
-    script = "import sys; from tests.app.worlds import serve_tiny; serve_tiny(sys.argv[1:])"
-    command = [sys.executable, "-c", script, *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-@contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """A server process of a folder on a free port, with its address and what it printed when all was loaded."""
-    with start("serve", "--models-dir", str(folder), "--port", "0", *arguments) as server:
-        try:
-            assert server.stdout
-            banner = ""
-            while "curl" not in banner:
-                line = server.stdout.readline()
-                assert line, server.communicate(timeout=SECONDS)
-                banner += line
-            address = re.search(r"http://[\d.]+:\d+", banner)
-            assert address
-            yield server, address[0], banner
-        finally:
-            server.kill()
-
 
 def test_it_serves_until_it_is_told_to_stop(folder: Path) -> None:
     """It prints what was loaded and where to look, answers, logs one line a request, and ends on SIGTERM with 0."""

@@ -1,10 +1,12 @@
 """Tiny worlds: folders of models whose flows are a step or two, and applications that serve them without Keras."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,13 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from app import cli
+from app.commands import serve
 from app.errors import UnloadableModel
 from app.main import create_app
 from app.repository import Repository
 from app.settings import Settings
+from app.workers import supervise
+from app.workers.worker import work
 from gyoza.inference import CompiledFlow, Plan
 from gyoza.inference.checks import Check, Golden, check_golden
 from gyoza.inference.plan import Affine, Coupling, Dense, DenseNetwork, Floats, Gather, Opaque
@@ -121,8 +126,21 @@ async def client_of(app: FastAPI, *, wait: bool = True) -> AsyncIterator[httpx.A
 
 def serve_tiny(arguments: list[str]) -> None:
     """Run the command line as users do, but with the tiny loader."""
-    vars(cli).update(create_app=lambda settings, **options: create_app(settings, tiny_loader, **options))
+    vars(serve).update(
+        create_app=lambda settings, **options: create_app(settings, tiny_loader, **options),
+        supervise=partial(supervise, command=command_of("work_tiny")),
+    )
     cli.main(arguments)
+
+
+def command_of(name: str) -> list[str]:
+    """Return the command that runs a function of this file."""
+    return [sys.executable, "-c", f"from tests.app.worlds import {name}; {name}()"]
+
+
+def work_tiny() -> None:
+    """Be a worker with the tiny loader."""
+    work(tiny_loader)
 
 
 def endless_loader(path: Path, golden: Golden | None) -> TinyFlow:
@@ -134,7 +152,7 @@ def endless_loader(path: Path, golden: Golden | None) -> TinyFlow:
 
 def serve_endlessly(arguments: list[str]) -> None:
     """Run the command line as users do, but with a loader that never ends."""
-    vars(cli).update(create_app=lambda settings, **options: create_app(settings, endless_loader, **options))
+    vars(serve).update(create_app=lambda settings, **options: create_app(settings, endless_loader, **options))
     cli.main(arguments)
 
 
