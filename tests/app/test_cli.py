@@ -21,6 +21,7 @@ from app.settings import Settings
 from tests.app.servers import ROOT, SECONDS, serving
 from tests.app.worlds import FACTORS, LATENTS, coupled, put, rows
 
+
 def test_it_serves_until_it_is_told_to_stop(folder: Path) -> None:
     """It prints what was loaded and where to look, answers, logs one line a request, and ends on SIGTERM with 0."""
     put(folder, name="bad", text="?")
@@ -154,6 +155,14 @@ def test_a_port_in_use(folder: Path) -> None:
     assert result.exit_code == 1
     assert f"Can't listen on 127.0.0.1 port {port}" in result.output
     assert "--port" in result.output
+
+
+def test_workers_where_there_can_be_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system whose processes can't hand on connections serves by one process, and says so of more."""
+    monkeypatch.delattr(socket, "send_fds")
+    result = CliRunner().invoke(main, ["serve", "--models-dir", str(folder), "--workers", "2"])
+    assert result.exit_code == 2
+    assert "GYOZA_WORKERS: must be 1 on this system" in result.output
 
 
 def test_wrong_settings_are_named() -> None:

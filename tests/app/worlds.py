@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -66,12 +67,28 @@ def one_way() -> CompiledFlow:
     return CompiledFlow(Plan(steps, (SIZE,), (SIZE,), np.dtype("float32")))
 
 
+def gated(path: Path) -> CompiledFlow:
+    """A flow that never runs on the loop, says that it encodes anything but zeros, and waits for a file beside its own."""
+    gate = path.with_name("gate")
+
+    def encode(rows: Floats) -> tuple[Floats, Floats]:
+        time.sleep(0.01)
+        if rows.any():
+            print("pass begins", flush=True)
+            while not gate.exists():
+                time.sleep(0.01)
+        return rows, rows[:, 0]
+
+    return CompiledFlow(Plan((Opaque(encode, lambda rows: rows),), (SIZE,), (SIZE,), np.dtype("float32")))
+
+
 def tiny_loader(path: Path, golden: Golden | None) -> TinyFlow:
     """Make the flow that the file's text names, where the library would read a flow from the file."""
     text = path.read_text()
     flows = {
         "affine": lambda: TinyFlow(affine(), FACTORS),
         "coupled": lambda: TinyFlow(coupled(), FACTORS),
+        "gated": lambda: TinyFlow(gated(path)),
         "plain": lambda: TinyFlow(affine()),
         "image": lambda: TinyFlow(affine(shape=(2, 2, 1))),
         "one way": lambda: TinyFlow(one_way()),
