@@ -15,8 +15,8 @@ from contextlib import suppress
 logger = logging.getLogger("gyoza.workers")
 
 COUNTS = struct.Struct("<QQ")
-MOST_WAITING = 64
-"""So many connections may be on their way to a worker; more of them wait in the port's own queue."""
+MOST_WAITING = 8
+"""So many connections may be on their way to a worker, and are held up if it hangs; others wait in the port's own queue."""
 CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 

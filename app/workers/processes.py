@@ -16,8 +16,16 @@ from app.threads import threads_of, variables_of
 from app.workers.channel import Channel
 from app.workers.messages import LONGEST_LINE, Assignment, FromSupervisor, FromWorker, Loaded, from_worker, line_of
 
-COMMAND = (sys.executable, "-m", "app.workers")
-"""What runs a worker: an interpreter of its own, since threads and TensorFlow do not survive a fork."""
+COMMAND = (
+    sys.executable,
+    "-P",
+    "-c",
+    f"import sys; sys.path[:] = {sys.path!r}; from app.workers.worker import work; work()",
+)
+"""What runs a worker: an interpreter of its own, since threads and TensorFlow do not survive a fork.
+
+It finds what this one found: with ``-m`` it would look into the working directory first, where another ``app`` may be.
+"""
 HEARD_BY_SUPERVISOR = (signal.SIGINT, signal.SIGTERM)
 END_S = 5
 """So long a process may take to end after it closed its pipe."""

@@ -108,7 +108,7 @@ class Supervisor:
             return f"worker {number} can't be started: {error.strerror}"
         self._workers[number] = worker
         self._tell_peers()
-        if self._stopping.is_set():
+        if self._stopping.is_set():  # The signal came while it was started.
             worker.tell(Drain())
         async for message in worker.messages():
             self._hear(worker, message)
@@ -117,17 +117,16 @@ class Supervisor:
         return f"{worker.name} {await worker.end()}"
 
     def _hear(self, worker: WorkerProcess, message: Serving | Loaded | Leaving) -> None:
-        match message:
-            case Serving():
-                worker.serving = True
-            case Leaving():
-                worker.leaving = True
-                worker.tell(Drain())
-            case Loaded():
-                worker.loaded = message
-                logger.info("%s has loaded: %d of %d versions READY", worker.name, *counted(message))
-                self._tell_peers()
-                self._announce()
+        if isinstance(message, Serving):
+            worker.serving = True
+        elif isinstance(message, Leaving):
+            worker.leaving = True
+            worker.tell(Drain())
+        else:
+            worker.loaded = message
+            logger.info("%s has loaded: %d of %d versions READY", worker.name, *counted(message))
+            self._tell_peers()
+            self._announce()
         self._dispatcher.go_on()
 
     def _channels(self) -> Iterator[Channel]:

@@ -1,23 +1,34 @@
 """Several processes behind one port, run as users run them."""
 
+import asyncio
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
-from app.workers.supervisor import LONGEST_PAUSE_S, pause_after
+from app.main import create_app
+from app.peers import Peers
+from app.serving import open_port
+from app.settings import Settings
+from app.workers.channel import MOST_WAITING
+from app.workers.processes import Launcher, WorkerProcess
+from app.workers.server import WorkerServer
+from app.workers.supervisor import LONGEST_PAUSE_S, Supervisor, pause_after
 from tests.app.servers import ROOT, SECONDS, serving
-from tests.app.worlds import LATENTS, put
+from tests.app.worlds import LATENTS, command_of, put
 
 WORKERS = 2
 
@@ -199,13 +210,14 @@ def test_no_worker_outlives_the_supervisor(folder: Path) -> None:
 
 
 def test_a_hanging_worker_holds_up_no_other(folder: Path) -> None:
-    """While one worker hangs, connections go to the others; what it had is answered when it goes on."""
-    with serving_by_workers(folder) as (server, client, workers, _), ThreadPoolExecutor(8) as threads:
+    """While one worker hangs, few connections go to it and all else to others; it answers them when it goes on."""
+    count = MOST_WAITING + 4
+    with serving_by_workers(folder) as (server, client, workers, _), ThreadPoolExecutor(count) as threads:
         os.kill(workers[0], signal.SIGSTOP)
-        answers = [threads.submit(get, client, "/livez") for _ in range(8)]
-        wait_until(lambda: sum(answer.done() for answer in answers) >= len(answers) - 1)
+        answers = [threads.submit(get, client, "/livez") for _ in range(count)]
+        wait_until(lambda: sum(answer.done() for answer in answers) >= count - MOST_WAITING)
         os.kill(workers[0], signal.SIGCONT)
-        assert [answer.result().status_code for answer in answers] == [200] * len(answers)
+        assert [answer.result().status_code for answer in answers] == [200] * count
         server.terminate()
         assert ends(server, workers) == 0
 
@@ -214,29 +226,107 @@ SUPERVISE = """
 import sys
 from app.serving import open_port
 from app.settings import Settings
-from app.workers import supervise
+from app.workers import processes, supervise, supervisor
 
-settings = Settings(port=0, workers=2)
+processes.END_S = supervisor.END_S = 0.2
+settings = Settings(port=0, workers=2, request_timeout_s=0.1)
 sys.exit(supervise(settings, open_port(settings), "", sys.argv[1:]))
 """
+ENDS = "raise SystemExit(3)"
+HANGS = "import sys, time; print('begins', file=sys.stderr, flush=True); time.sleep(600)"
+HANGS_UP = """
+import json, os, sys, time
+given = json.load(sys.stdin)
+os.close(given["pipe"])
+os.close(given["channel"])
+time.sleep(600)
+"""
+
+
+@contextmanager
+def supervising(*command: str) -> Iterator[subprocess.Popen[str]]:
+    """A supervisor of two workers that are other programs, in a hurry."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SUPERVISE, *command], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 @pytest.mark.parametrize(
     ("command", "text"),
     [
-        ((sys.executable, "-c", "raise SystemExit(3)"), "ended with code 3; another one starts in 1 s"),
+        ((sys.executable, "-c", ENDS), "ended with code 3; another one starts in 1 s"),
+        ((sys.executable, "-c", HANGS_UP), "ended by SIGKILL; another one starts in 1 s"),
         (("/nowhere/python",), "can't be started: No such file or directory; another one starts in 1 s"),
     ],
 )
 def test_workers_that_die_at_once_are_waited_for(command: tuple[str, ...], text: str) -> None:
     """Where every worker dies at once, the log says so, another one starts later and later, and a signal ends it."""
-    with subprocess.Popen(
-        [sys.executable, "-c", SUPERVISE, *command], cwd=ROOT, stderr=subprocess.PIPE, text=True
-    ) as server:
+    with supervising(*command) as server:
         read_until(server, text)
         server.terminate()
-        server.communicate(timeout=SECONDS)
-    assert server.returncode == 0
+        assert ends(server, []) == 0
+
+
+def test_a_worker_that_does_not_end_is_killed() -> None:
+    """A worker that is still there when its requests have had their time is killed, and the code is then 1."""
+    with supervising(sys.executable, "-c", HANGS) as server:
+        read_until(server, "begins")
+        read_until(server, "begins")
+        server.terminate()
+        read_until(server, "is killed before it has answered every request")
+        assert ends(server, []) == 1
+
+
+@dataclass(frozen=True)
+class Interrupted(Launcher):
+    """Starts workers just when a signal comes."""
+
+    async def start(self, number: int, on_taken: Callable[[], None]) -> WorkerProcess:
+        """Send the signal, let it be heard, and start."""
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.05)
+        return await super().start(number, on_taken)
+
+
+async def test_a_worker_that_starts_while_all_end_ends_too(tmp_path: Path) -> None:
+    """A signal that comes while a worker is being started ends that one as well, with 0."""
+    settings = Settings(port=0, models_dir=tmp_path, workers=1)
+    with (tmp_path / "lock").open("wb") as lock, open_port(settings) as listener:
+        launcher = Interrupted(settings, "", lock.fileno(), command_of("work_tiny"))
+        assert await Supervisor(launcher, listener).run() == 0
+
+
+def test_another_folder_called_app_is_not_taken_for_the_service(tmp_path: Path) -> None:
+    """Workers are found where the command was, whatever lies in the working directory."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").write_text("raise ImportError")
+    command = [sys.executable, "-P", "-c", "from app.cli import main; main()", "serve", "--port", "0", "--workers", "2"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        workers = [worker_of(server) for _ in range(WORKERS)]
+        server.terminate()
+        assert ends(server, workers) == 0
+
+
+async def test_a_signal_before_it_serves_is_remembered(tmp_path: Path) -> None:
+    """A worker that is asked to end before it has begun ends as soon as it has."""
+    pipe, channel = socket.socketpair()
+    with pipe, channel:
+        server = WorkerServer(uvicorn.Config(create_app()), pipe, channel, Peers())
+        server.handle_exit(signal.SIGINT, None)
+        assert not server.should_exit
+        server.handle_exit(signal.SIGTERM, None)
+        assert server.should_exit
 
 
 def test_the_pauses() -> None:
