@@ -333,3 +333,19 @@ def test_the_pauses() -> None:
     """The first that dies is replaced at once; while they die at once the pauses double, up to the longest."""
     assert [pause_after(deaths) for deaths in range(5)] == [0, 0, 1, 2, 4]
     assert pause_after(100) == LONGEST_PAUSE_S
+
+
+@dataclass(frozen=True)
+class Broken(Launcher):
+    """Starts no worker, by a bug."""
+
+    async def start(self, number: int, on_taken: Callable[[], None]) -> WorkerProcess:
+        """Fail."""
+        raise AssertionError(f"a bug with worker {number}")
+
+
+async def test_a_supervisor_with_a_bug_ends(tmp_path: Path) -> None:
+    """A supervisor that fails in a way that it does not know ends, rather than serving by fewer workers."""
+    settings = Settings(port=0, models_dir=tmp_path, workers=1)
+    with open_port(settings) as listener, pytest.raises(AssertionError, match="a bug with worker 1"):
+        await Supervisor(Broken(settings, "", 0, ()), listener).run()
