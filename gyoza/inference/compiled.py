@@ -1,11 +1,13 @@
 """A compiled flow: a plan and the executor that runs it, NumPy in and out."""
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gyoza.inference.executors import NumpyExecutor
+from gyoza.inference.files.writing import Proof, write_plan
 from gyoza.inference.fusion import fuse
 from gyoza.inference.plan import Floats, Plan
 
@@ -86,6 +88,19 @@ class CompiledFlow:
         """
         latents = self._executor.invert(self._rows(codes, self.code_shape, "codes"))
         return latents.reshape(len(latents), *self.latent_shape)
+
+    def save(self, path: Path | str, proof: Proof | None = None) -> None:
+        """Save the flow as a plan compiled ahead of time, which ``load_plan`` runs without Keras.
+
+        Args:
+            path: Where to, such as ``plan.safetensors`` in a version's folder; a file that is there is replaced.
+            proof: What was found when the flow was compared with its layers, for those who load it.
+
+        Raises:
+            ValueError: A step calls code (a network that is no chain of Dense layers, a layer of one's own).
+            OSError: The file can't be written.
+        """
+        write_plan(path, self.plan, proof)
 
     def _rows(self, values: ArrayLike, shape: tuple[int, ...], name: str) -> Floats:
         array = np.asarray(values, dtype=self.dtype)

@@ -243,7 +243,9 @@ class Coupling(FlowLayer):
             dense = lower_network(
                 self._compute_coupling_parameters_, (kept, columns), (size, outputs), self.compute_dtype
             )
-        return dense or plan.OpaqueNetwork(self._opaque_network(kept, changed, input_shape))
+        if dense is not None:
+            return dense
+        return plan.OpaqueNetwork(self._opaque_network(kept, changed, input_shape), f"the network of {self.name}")
 
     def _opaque_network(
         self, kept: Indices, changed: Indices, input_shape: tuple[int, ...]

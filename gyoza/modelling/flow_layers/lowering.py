@@ -84,7 +84,7 @@ def opaque(layer: Any, input_shape: Sequence[int], output_shape: Sequence[int]) 
     def invert(rows: Floats) -> Floats:
         return to_rows(layer.invert(rows.reshape(len(rows), *output_shape)), rows)
 
-    return Opaque(encode, invert)
+    return Opaque(encode, invert, f"the layer {layer.name} ({type(layer).__name__})")
 
 
 def to_rows(outputs: Any, rows: Floats) -> Floats:
