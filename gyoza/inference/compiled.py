@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 from gyoza.inference.executors import NumpyExecutor
 from gyoza.inference.files.writing import Proof, write_plan
 from gyoza.inference.fusion import fuse
-from gyoza.inference.plan import Floats, Plan
+from gyoza.inference.plan import Coupling, Floats, Opaque, OpaqueNetwork, Plan, Step
 
-__all__ = ["CompiledFlow", "Lowerable", "compile_flow"]
+__all__ = ["CompiledFlow", "Lowerable", "compile_flow", "functions"]
 
 
 class Lowerable(Protocol):
@@ -57,6 +57,11 @@ class CompiledFlow:
     def dtype(self) -> np.dtype[np.floating[Any]]:
         """What inputs are cast to and answers come in."""
         return self.plan.dtype
+
+    @property
+    def traces(self) -> int:
+        """How often a backend traced what the plan's opaque steps call: once each, when they first run, or never."""
+        return sum(getattr(function, "traces", 0) for step in self.plan.steps for function in functions(step))
 
     def encode(self, latents: ArrayLike) -> tuple[Floats, Floats]:
         """Map latents to codes.
@@ -108,6 +113,15 @@ class CompiledFlow:
             expected = ", ".join(["n", *map(str, shape)])
             raise ValueError(f"{name} must have the shape [{expected}]. Received: {name}.shape={array.shape}")
         return array.reshape(len(array), self.plan.size)
+
+
+def functions(step: Step) -> tuple[Any, ...]:
+    """Return the functions that a step calls."""
+    if isinstance(step, Opaque):
+        return step.encode, step.invert
+    if isinstance(step, Coupling) and isinstance(step.network, OpaqueNetwork):
+        return (step.network.function,)
+    return ()
 
 
 def compile_flow(model: Lowerable) -> CompiledFlow:

@@ -165,7 +165,10 @@ def check_network(network: object, inputs: int, outputs: int) -> None:
             or not isinstance(layer.bias, np.ndarray)
             or layer.activation not in ACTIVATIONS
         ):
-            raise ValueError(f"a layer must be Dense, its activation one of {', '.join(ACTIVATIONS)}")
+            raise ValueError(
+                f"a layer must be Dense, its activation one of {', '.join(ACTIVATIONS)}. Received: {type(layer).__name__}, "
+                f"{getattr(layer, 'activation', None)!r:.40}"
+            )
         require_floats(layer.kernel, (inputs, layer.bias.size), "kernel")
         require_floats(layer.bias, (layer.bias.size,), "bias")
         inputs = layer.bias.size
@@ -181,7 +184,10 @@ def require(holds: bool, rule: str) -> None:
 def require_floats(array: object, shape: tuple[int, ...], name: str) -> None:
     """Refuse what is no array of finite floating-point numbers of a shape."""
     if not isinstance(array, np.ndarray) or array.dtype.name not in DTYPES or array.shape != shape:
-        raise ValueError(f"{name} must be an array of {' or '.join(DTYPES)} of the shape {list(shape)}")
+        received = f"{array.dtype}, {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise ValueError(
+            f"{name} must be an array of {' or '.join(DTYPES)} of the shape {list(shape)}. Received: {received}"
+        )
     require(bool(np.isfinite(array).all()), f"{name} must be finite")
 
 

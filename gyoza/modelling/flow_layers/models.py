@@ -12,8 +12,8 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.plan import Plan, Step
-from gyoza.modelling.autodiff import assigns_in_traces
 from gyoza.modelling.axes import as_floats, as_integers, zeros_per_row
+from gyoza.modelling.backend import assigns_in_traces
 from gyoza.modelling.flow_layers.base import accepts_training, draw_seed
 from gyoza.modelling.flow_layers.lowering import inherits, opaque
 from gyoza.modelling.flow_layers.members import check_distinct, leaves, waits_for_data
