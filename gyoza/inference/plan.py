@@ -1,10 +1,11 @@
 """A plan is data: the frozen steps, and their arrays, that a flow was lowered to.
 
 Every step acts on rows [n, D], the latents flattened in C order, and is a bijection of them. Layers lower themselves to
-these steps (``FlowLayer.lower``); executors run them. Nothing here knows a layer, Keras, or how a step is run.
+these steps (``FlowLayer.lower``); ``gyoza.inference.fusion`` makes fewer and cheaper ones of them; executors run them.
+Nothing here knows a layer, Keras, or how a step is run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -17,6 +18,7 @@ __all__ = [
     "Additive",
     "Affine",
     "BoundedAffine",
+    "Columns",
     "Coupling",
     "Dense",
     "DenseNetwork",
@@ -27,6 +29,7 @@ __all__ = [
     "Linear",
     "Opaque",
     "OpaqueNetwork",
+    "Origin",
     "Plan",
     "Rotation",
     "Spline",
@@ -35,6 +38,8 @@ __all__ = [
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Indices: TypeAlias = NDArray[np.intp]
+Columns: TypeAlias = Indices | slice
+"""Some of the D columns of rows [n, D]: their indices, or the slice that they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,11 @@ class Gather:
 
     indices: Indices
     """[D], each of 0 … D-1 once."""
+
+    @cached_property
+    def inverse(self) -> Indices:
+        """The indices that undo it, [D]."""
+        return np.argsort(self.indices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,22 +75,26 @@ class Affine:
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """Multiply by an orthogonal matrix: ``y = x @ matrix``, undone by its transpose. Its logdet is 0."""
+    """Multiply each m columns, side by side, by an orthogonal matrix: ``y = x @ matrix``. Its logdet is 0."""
 
     matrix: Floats
-    """[D, D], orthogonal; float64, cast when the plan is compiled."""
+    """[m, m], m a divisor of D; orthogonal, so that its transpose undoes it; float64, cast when the plan is compiled."""
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """Multiply by an invertible matrix: ``y = x @ matrix``, undone by ``x = y @ inverse``."""
+    """Multiply each m columns, side by side, by an invertible matrix, and shift: ``y = x @ matrix + shift``."""
 
     matrix: Floats
-    """[D, D]; float64, cast when the plan is compiled."""
+    """[m, m], m a divisor of D; float64, cast when the plan is compiled."""
     inverse: Floats
-    """[D, D]; likewise, and computed from the factors of the matrix."""
+    """[m, m]; likewise, and computed from the factors of the matrix."""
     logdet: float
-    """ln|det matrix|, the same for every row."""
+    """ln|det| of the whole step, D / m times that of the matrix; the same for every row."""
+    shift: Floats | None = None
+    """[m]; None where there is none."""
+    unshift: Floats | None = None
+    """[m], so that ``x = y @ inverse + unshift``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,11 +121,18 @@ class OpaqueNetwork:
     """A network that is only known as a function of the kept columns [n, K] to the coupling parameters [n, p·C]."""
 
     function: Callable[[Floats], Floats]
+    source: str = "a network"
+    """What is called, for messages."""
 
 
 @dataclass(frozen=True)
 class Additive:
     """The coupling law ``y = x + t`` with parameters t [n, C]. Its logdet is 0."""
+
+    @property
+    def parameters(self) -> int:
+        """How many each changed column takes."""
+        return 1
 
 
 @dataclass(frozen=True)
@@ -119,6 +140,11 @@ class BoundedAffine:
     """The coupling law ``y = x · exp(σ) + t``, σ = bound · tanh(s / bound), with parameters t, s [n, 2·C]. logdet Σσ."""
 
     bound: float
+
+    @property
+    def parameters(self) -> int:
+        """How many each changed column takes."""
+        return 2
 
 
 @dataclass(frozen=True)
@@ -136,6 +162,11 @@ class Spline:
     """The least share of the interval that a bin takes."""
     smallest_slope: float
 
+    @property
+    def parameters(self) -> int:
+        """How many each changed column takes."""
+        return 3 * self.bins - 1
+
 
 Law: TypeAlias = Additive | BoundedAffine | Spline
 
@@ -144,10 +175,10 @@ Law: TypeAlias = Additive | BoundedAffine | Spline
 class Coupling:
     """Transform C columns by a law whose parameters a network computes from the K kept columns; K + C = D."""
 
-    kept: Indices
-    """[K], ascending."""
-    changed: Indices
-    """[C], ascending."""
+    kept: Columns
+    """K of them, ascending."""
+    changed: Columns
+    """C of them, ascending; all others."""
     network: DenseNetwork | OpaqueNetwork
     law: Law
 
@@ -160,9 +191,25 @@ class Opaque:
     """rows [n, D] -> (rows [n, D'], logdet [n])."""
     invert: Callable[[Floats], Floats]
     """rows [n, D'] -> rows [n, D]."""
+    source: str = "a layer"
+    """What is called, for messages."""
 
 
 Step: TypeAlias = Gather | Affine | Rotation | Linear | Coupling | Opaque
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model that a plan was lowered from."""
+
+    factors: Mapping[str, int] | None
+    """Factor names and sizes in the order of the code, the residual first; None where it has none."""
+    layers: int
+    """How many flow layers it has."""
+    parameters: int
+    """How many numbers its weights hold."""
+    libraries: Mapping[str, str]
+    """Library name to version."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +223,8 @@ class Plan:
     """The shape of one code; as many entries as a latent."""
     dtype: np.dtype[np.floating[Any]]
     """What the flow computes in, and answers with."""
+    origin: Origin | None = None
+    """What it was lowered from; None where that is not known."""
 
     @property
     def size(self) -> int:

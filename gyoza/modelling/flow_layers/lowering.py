@@ -1,6 +1,7 @@
 """Lowering of what a plan has no exact step for: whole layers, and the networks inside couplings."""
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 import keras
@@ -8,13 +9,16 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.activations import ACTIVATIONS
-from gyoza.inference.plan import Dense, DenseNetwork, Floats, Indices, Opaque
+from gyoza.inference.plan import Dense, DenseNetwork, Gather, Indices, Linear, Opaque, Rotation, Step
+from gyoza.modelling.axes import joined_indices
+from gyoza.modelling.backend import Compiled
 
 __all__ = [
     "IDLE_LAYERS",
     "LARGEST_MATRIX",
     "LINKS",
     "activation_name",
+    "along_axes",
     "chain",
     "fold",
     "functional_chain",
@@ -22,7 +26,6 @@ __all__ = [
     "lower_dense",
     "lower_network",
     "opaque",
-    "to_rows",
     "told",
 ]
 
@@ -37,12 +40,30 @@ IDLE_LAYERS = (
 LINKS = (keras.layers.Dense, keras.layers.Activation, *IDLE_LAYERS)
 """Layers that a chain may hold."""
 LARGEST_MATRIX = 1024
-"""Up to how many entries of a latent a linear layer becomes one matrix in a plan."""
+"""Up to how many entries along its axes a linear layer becomes a matrix in a plan."""
 
 
 def inherits(layer: Any, owner: type, names: Iterable[str]) -> bool:
     """Whether a layer takes the named methods from ``owner`` as they are, so that what holds for it holds here."""
     return all(getattr(type(layer), name) is getattr(owner, name) and name not in vars(layer) for name in names)
+
+
+def along_axes(step: Rotation | Linear, axes: Sequence[int], input_shape: Sequence[int]) -> tuple[Step, ...]:
+    """Let a step that multiplies columns side by side act along axes of a latent.
+
+    Args:
+        step: It multiplies as many columns at once as the axes hold.
+        axes: The axes, counted with the batch axis.
+        input_shape: The shape of one latent, without the batch axis.
+
+    Returns:
+        The step; where the entries along the axes do not lie side by side, between one that brings them there and one
+        that takes them back.
+    """
+    together = Gather(joined_indices(axes, input_shape).ravel())
+    if np.array_equal(together.indices, np.arange(together.indices.size)):
+        return (step,)
+    return together, step, Gather(together.inverse)
 
 
 def opaque(layer: Any, input_shape: Sequence[int], output_shape: Sequence[int]) -> Opaque:
@@ -56,20 +77,17 @@ def opaque(layer: Any, input_shape: Sequence[int], output_shape: Sequence[int]) 
     Returns:
         The step; its functions take and give rows [n, D] and may be called by any thread.
     """
+    size, dtype = prod(input_shape), layer.compute_dtype
 
-    def encode(rows: Floats) -> tuple[Floats, Floats]:
-        outputs, logdet = layer(rows.reshape(len(rows), *input_shape))
-        return to_rows(outputs, rows), np.asarray(ops.convert_to_numpy(logdet), rows.dtype)
+    def encode(x: Any) -> tuple[Any, Any]:
+        outputs, logdet = layer(ops.reshape(x, (-1, *input_shape)))
+        return ops.reshape(outputs, (-1, size)), logdet
 
-    def invert(rows: Floats) -> Floats:
-        return to_rows(layer.invert(rows.reshape(len(rows), *output_shape)), rows)
+    def invert(y: Any) -> Any:
+        return ops.reshape(layer.invert(ops.reshape(y, (-1, *output_shape))), (-1, size))
 
-    return Opaque(encode, invert)
-
-
-def to_rows(outputs: Any, rows: Floats) -> Floats:
-    """Flatten a tensor [n, …] to NumPy rows [n, D] of the dtype of ``rows`` [n, …]."""
-    return np.asarray(ops.convert_to_numpy(outputs), rows.dtype).reshape(len(rows), -1)
+    source = f"the layer {layer.name} ({type(layer).__name__})"
+    return Opaque(Compiled(encode, size, dtype), Compiled(invert, size, dtype), source)
 
 
 def lower_network(
