@@ -21,7 +21,7 @@ class Engine:
         max_queue_rows: The most rows that wait in one queue.
     """
 
-    def __init__(self, repository: Repository, *, threads: int, max_batch_rows: int, max_queue_rows: int) -> None:
+    def __init__(self, repository: Repository, *, threads: int = 1, max_batch_rows: int, max_queue_rows: int) -> None:
         """Start the pool; its threads start when they are needed."""
         self._repository = repository
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-compute")

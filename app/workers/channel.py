@@ -1,7 +1,7 @@
 """The socket by which one worker gets its connections: open files go one way, counts come back.
 
 A count tells how many connections the worker has taken so far, and how many are open. So the supervisor knows who is awake:
-a worker that hangs, or that holds its interpreter for long, takes none, and gets no more until it does.
+a worker that hangs, or that holds its interpreter for long, takes none, and gets no more until it does, while there are others.
 """
 
 import asyncio
@@ -17,6 +17,8 @@ logger = logging.getLogger("gyoza.workers")
 COUNTS = struct.Struct("<QQ")
 MOST_WAITING = 8
 """So many connections may be on their way to a worker, and are held up if it hangs; others wait in the port's own queue."""
+LATE_S = 0.05
+"""A worker that takes nothing for so long is passed over; one that is awake takes less, on a busy machine, too."""
 CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
@@ -34,18 +36,24 @@ class Channel:
         self._end = end
         self._on_taken = on_taken
         self._handed = self._taken = self._open = 0
-        self._last = 0.0
+        self._last_handed = self._waiting_since = 0.0
         asyncio.get_running_loop().add_reader(end, self._read_counts)
 
     @property
-    def load(self) -> tuple[int, int, float]:
-        """How many connections are on their way, how many are open, and when the last one was: the least gets the next."""
-        return self._handed - self._taken, self._open, self._last
+    def waiting(self) -> int:
+        """How many connections are on their way."""
+        return self._handed - self._taken
+
+    @property
+    def load(self) -> tuple[bool, int, float]:
+        """Whether it is late to take one, how many it has, and when it got the last: the least is given the next one."""
+        late = self.waiting > 0 and time.monotonic() - self._waiting_since > LATE_S
+        return late, self.waiting + self._open, self._last_handed
 
     @property
     def is_full(self) -> bool:
         """Whether so many are on their way that another one should wait."""
-        return self._handed - self._taken >= MOST_WAITING
+        return self.waiting >= MOST_WAITING
 
     def hand_over(self, connection: socket.socket) -> bool:
         """Give the worker a connection, and return whether that can be done: a worker may have died just now."""
@@ -53,8 +61,10 @@ class Channel:
             socket.send_fds(self._end, [b"c"], [connection.fileno()])
         except OSError:
             return False
+        self._last_handed = time.monotonic()
+        if not self.waiting:
+            self._waiting_since = self._last_handed
         self._handed += 1
-        self._last = time.monotonic()
         return True
 
     def close(self) -> None:
@@ -71,6 +81,7 @@ class Channel:
             asyncio.get_running_loop().remove_reader(self._end)
             return
         self._taken, self._open = COUNTS.unpack(counts[-COUNTS.size :])
+        self._waiting_since = time.monotonic()
         self._on_taken()
 
 

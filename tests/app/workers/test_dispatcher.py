@@ -37,7 +37,7 @@ class Port:
         """Let the loop turn; return how many connections are on their way to each worker."""
         for _ in range(2 * turns + 10):
             await asyncio.sleep(0)
-        return [channel.load[0] for channel in self.channels]
+        return [channel.waiting for channel in self.channels]
 
 
 @pytest.fixture
@@ -67,6 +67,15 @@ async def test_who_has_least_open_gets_the_next(port: Port) -> None:
     port.ends[1].sendall(COUNTS.pack(2, 0))
     await port.waiting(2)
     assert await port.connect() == [0, 1]
+
+
+async def test_who_is_late_is_passed_over(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that has not taken what it got for a while gets nothing more, though it has the fewest connections."""
+    await port.connect(3)
+    port.ends[1].sendall(COUNTS.pack(1, 5))
+    monkeypatch.setattr("app.workers.channel.LATE_S", 0)
+    await port.waiting(2)
+    assert await port.connect() == [2, 1]
 
 
 async def test_they_wait_while_nobody_takes_them(port: Port) -> None:
