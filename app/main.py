@@ -80,7 +80,12 @@ async def lifespan(
 def open_services(settings: Settings, loader: Loader) -> Services:
     """Open all that lives as long as the application."""
     repository = Repository(settings.models_dir, settings.default_model, loader, settings.max_batch_rows)
-    engine = Engine(repository, max_batch_rows=settings.max_batch_rows, max_queue_rows=settings.queue_rows)
+    engine = Engine(
+        repository,
+        max_batch_rows=settings.max_batch_rows,
+        max_queue_rows=settings.queue_rows,
+        batch_delay_s=settings.batch_delay_ms / 1e3,
+    )
     return Services(settings, repository, engine)
 
 
