@@ -1,4 +1,7 @@
-"""Activations in NumPy, by the names under which Keras serialises them; each acts entry by entry."""
+"""Activations in NumPy, by the names under which Keras serialises them.
+
+Each acts entry by entry, and may write its results over its argument: what a dense layer gives is nobody else's.
+"""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -7,7 +10,19 @@ import numpy as np
 
 from gyoza.inference.plan import Floats
 
-__all__ = ["ACTIVATIONS", "LEAKY_RELU_SLOPE", "elu", "leaky_relu", "linear", "relu", "sigmoid", "silu", "softplus"]
+__all__ = [
+    "ACTIVATIONS",
+    "LEAKY_RELU_SLOPE",
+    "elu",
+    "leaky_relu",
+    "linear",
+    "one_and_power",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "tanh",
+]
 
 LEAKY_RELU_SLOPE = float(np.float32(0.2))
 """What ``keras.activations.leaky_relu`` takes where nothing else is said; TensorFlow rounds it to float32, also in float64."""
@@ -20,12 +35,12 @@ def linear(x: Floats) -> Floats:
 
 def relu(x: Floats) -> Floats:
     """max(x, 0)."""
-    return np.maximum(x, 0)
+    return np.maximum(x, 0, out=x)
 
 
 def leaky_relu(x: Floats) -> Floats:
     """Return x where it is positive, 0.2·x elsewhere."""
-    return np.where(x > 0, x, x * x.dtype.type(LEAKY_RELU_SLOPE))
+    return np.maximum(x, x * x.dtype.type(LEAKY_RELU_SLOPE), out=x)
 
 
 def elu(x: Floats) -> Floats:
@@ -35,19 +50,29 @@ def elu(x: Floats) -> Floats:
 
 def sigmoid(x: Floats) -> Floats:
     """1 / (1 + exp(−x)); an overflow of the exponential ends at the right limit, 0."""
-    denominator: Floats = 1 + np.exp(-x)
-    return 1 / denominator
+    return np.reciprocal(one_and_power(x), out=x)
 
 
 def silu(x: Floats) -> Floats:
     """Return x · sigmoid(x), also called swish."""
-    denominator: Floats = 1 + np.exp(-x)
-    return x / denominator
+    return np.divide(x, one_and_power(x), out=x)
 
 
 def softplus(x: Floats) -> Floats:
     """ln(1 + exp(x))."""
-    return np.logaddexp(x, x.dtype.type(0))
+    return np.logaddexp(x, x.dtype.type(0), out=x)
+
+
+def tanh(x: Floats) -> Floats:
+    """Return the hyperbolic tangent."""
+    return np.tanh(x, out=x)
+
+
+def one_and_power(x: Floats) -> Floats:
+    """Return 1 + exp(−x) as an array of its own."""
+    power = np.exp(-x)
+    power += 1
+    return power
 
 
 ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
@@ -59,6 +84,6 @@ ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
         "sigmoid": sigmoid,
         "silu": silu,
         "softplus": softplus,
-        "tanh": np.tanh,
+        "tanh": tanh,
     }
 )

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gyoza.inference.executors import NumpyExecutor
+from gyoza.inference.fusion import fuse
 from gyoza.inference.plan import Floats, Plan
 
 __all__ = ["CompiledFlow", "Lowerable", "compile_flow"]
@@ -36,9 +37,9 @@ class CompiledFlow:
     """
 
     def __init__(self, plan: Plan) -> None:
-        """Prepare the plan's arrays for the executor."""
+        """Fuse the plan's steps and prepare their arrays for the executor."""
         self.plan = plan
-        self._executor = NumpyExecutor(plan)
+        self._executor = NumpyExecutor(fuse(plan))
 
     @property
     def latent_shape(self) -> tuple[int, ...]:

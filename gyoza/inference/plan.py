@@ -1,7 +1,8 @@
 """A plan is data: the frozen steps, and their arrays, that a flow was lowered to.
 
 Every step acts on rows [n, D], the latents flattened in C order, and is a bijection of them. Layers lower themselves to
-these steps (``FlowLayer.lower``); executors run them. Nothing here knows a layer, Keras, or how a step is run.
+these steps (``FlowLayer.lower``); ``gyoza.inference.fusion`` makes fewer and cheaper ones of them; executors run them.
+Nothing here knows a layer, Keras, or how a step is run.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ __all__ = [
     "Additive",
     "Affine",
     "BoundedAffine",
+    "Columns",
     "Coupling",
     "Dense",
     "DenseNetwork",
@@ -35,6 +37,8 @@ __all__ = [
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Indices: TypeAlias = NDArray[np.intp]
+Columns: TypeAlias = Indices | slice
+"""Some of the D columns of rows [n, D]: their indices, or the slice that they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +47,11 @@ class Gather:
 
     indices: Indices
     """[D], each of 0 … D-1 once."""
+
+    @cached_property
+    def inverse(self) -> Indices:
+        """The indices that undo it, [D]."""
+        return np.argsort(self.indices)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,22 +74,26 @@ class Affine:
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
-    """Multiply by an orthogonal matrix: ``y = x @ matrix``, undone by its transpose. Its logdet is 0."""
+    """Multiply each m columns, side by side, by an orthogonal matrix: ``y = x @ matrix``. Its logdet is 0."""
 
     matrix: Floats
-    """[D, D], orthogonal; float64, cast when the plan is compiled."""
+    """[m, m], m a divisor of D; orthogonal, so that its transpose undoes it; float64, cast when the plan is compiled."""
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """Multiply by an invertible matrix: ``y = x @ matrix``, undone by ``x = y @ inverse``."""
+    """Multiply each m columns, side by side, by an invertible matrix, and shift: ``y = x @ matrix + shift``."""
 
     matrix: Floats
-    """[D, D]; float64, cast when the plan is compiled."""
+    """[m, m], m a divisor of D; float64, cast when the plan is compiled."""
     inverse: Floats
-    """[D, D]; likewise, and computed from the factors of the matrix."""
+    """[m, m]; likewise, and computed from the factors of the matrix."""
     logdet: float
-    """ln|det matrix|, the same for every row."""
+    """ln|det| of the whole step, D / m times that of the matrix; the same for every row."""
+    shift: Floats | None = None
+    """[m]; None where there is none."""
+    unshift: Floats | None = None
+    """[m], so that ``x = y @ inverse + unshift``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +157,10 @@ Law: TypeAlias = Additive | BoundedAffine | Spline
 class Coupling:
     """Transform C columns by a law whose parameters a network computes from the K kept columns; K + C = D."""
 
-    kept: Indices
-    """[K], ascending."""
-    changed: Indices
-    """[C], ascending."""
+    kept: Columns
+    """K of them, ascending."""
+    changed: Columns
+    """C of them, ascending; all others."""
     network: DenseNetwork | OpaqueNetwork
     law: Law
 

@@ -29,7 +29,6 @@ __all__ = [
     "places_per_row",
     "split_axes",
     "spread",
-    "spread_matrix",
     "zeros_per_row",
 ]
 
@@ -209,20 +208,3 @@ def joined_indices(axes: Sequence[int], input_shape: Sequence[int]) -> Indices:
     positions = np.arange(prod(input_shape), dtype=np.intp).reshape(tuple(input_shape))
     moved = np.moveaxis(positions, [axis - 1 for axis in axes], range(-len(axes), 0))
     return moved.reshape(-1, prod(input_shape[axis - 1] for axis in axes))
-
-
-def spread_matrix(block: NDArray[Any], axes: Sequence[int], input_shape: Sequence[int]) -> NDArray[Any]:
-    """Return the matrix that does to a whole latent what a block does along axes.
-
-    Args:
-        block: [D, D], by which rows [others, D] of ``join_axes`` are multiplied from the right.
-        axes: The axes, counted with the batch axis.
-        input_shape: The shape of one latent, without the batch axis.
-
-    Returns:
-        [E, E] for rows [n, E], E being the product of ``input_shape``.
-    """
-    matrix = np.zeros((prod(input_shape), prod(input_shape)), block.dtype)
-    for indices in joined_indices(axes, input_shape):
-        matrix[np.ix_(indices, indices)] = block
-    return matrix

@@ -10,9 +10,9 @@ from keras import ops
 from numpy.typing import NDArray
 
 from gyoza.inference.plan import Linear, Step
-from gyoza.modelling.axes import join_axes, places_per_row, split_axes, spread_matrix
+from gyoza.modelling.axes import join_axes, places_per_row, split_axes
 from gyoza.modelling.flow_layers.base import FlowLayer, draw_seed
-from gyoza.modelling.flow_layers.lowering import LARGEST_MATRIX, inherits
+from gyoza.modelling.flow_layers.lowering import LARGEST_MATRIX, along_axes, inherits
 
 __all__ = ["InvertibleLinear"]
 
@@ -113,14 +113,13 @@ class InvertibleLinear(FlowLayer):
     def lower(self, input_shape: Sequence[int]) -> tuple[Step, ...]:
         """Lower to one ``Linear`` where the matrix is not too large, else as ``FlowLayer.lower``."""
         methods = ["call", "invert", "compute_jacobian_determinant", "_triangles", "_precise_rows", "_shaped"]
-        if not inherits(self, InvertibleLinear, methods) or prod(input_shape) > LARGEST_MATRIX:
+        if not inherits(self, InvertibleLinear, methods) or prod(self._shape_) > LARGEST_MATRIX:
             return super().lower(input_shape)
         lower, upper = (ops.convert_to_numpy(triangle).astype(np.float64) for triangle in self._triangles())
         rows = ops.convert_to_numpy(self._permutation_)
         factors = (lower @ upper)[rows], (np.linalg.inv(upper) @ np.linalg.inv(lower))[:, rows]
-        matrix, inverse = (spread_matrix(block.T, self._axes_, input_shape) for block in factors)
-        places = prod(input_shape) // prod(self._shape_)
-        return (Linear(matrix, inverse, places * float(np.log(np.abs(np.diag(upper))).sum())),)
+        logdet = prod(input_shape) // prod(self._shape_) * float(np.log(np.abs(np.diag(upper))).sum())
+        return along_axes(Linear(factors[0].T, factors[1].T, logdet), self._axes_, input_shape)
 
     def get_config(self) -> dict[str, Any]:
         """Return what the constructor takes, ready for JSON."""

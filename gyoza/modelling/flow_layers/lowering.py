@@ -8,13 +8,15 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.activations import ACTIVATIONS
-from gyoza.inference.plan import Dense, DenseNetwork, Floats, Indices, Opaque
+from gyoza.inference.plan import Dense, DenseNetwork, Floats, Gather, Indices, Linear, Opaque, Rotation, Step
+from gyoza.modelling.axes import joined_indices
 
 __all__ = [
     "IDLE_LAYERS",
     "LARGEST_MATRIX",
     "LINKS",
     "activation_name",
+    "along_axes",
     "chain",
     "fold",
     "functional_chain",
@@ -37,12 +39,30 @@ IDLE_LAYERS = (
 LINKS = (keras.layers.Dense, keras.layers.Activation, *IDLE_LAYERS)
 """Layers that a chain may hold."""
 LARGEST_MATRIX = 1024
-"""Up to how many entries of a latent a linear layer becomes one matrix in a plan."""
+"""Up to how many entries along its axes a linear layer becomes a matrix in a plan."""
 
 
 def inherits(layer: Any, owner: type, names: Iterable[str]) -> bool:
     """Whether a layer takes the named methods from ``owner`` as they are, so that what holds for it holds here."""
     return all(getattr(type(layer), name) is getattr(owner, name) and name not in vars(layer) for name in names)
+
+
+def along_axes(step: Rotation | Linear, axes: Sequence[int], input_shape: Sequence[int]) -> tuple[Step, ...]:
+    """Let a step that multiplies columns side by side act along axes of a latent.
+
+    Args:
+        step: It multiplies as many columns at once as the axes hold.
+        axes: The axes, counted with the batch axis.
+        input_shape: The shape of one latent, without the batch axis.
+
+    Returns:
+        The step; where the entries along the axes do not lie side by side, between one that brings them there and one
+        that takes them back.
+    """
+    together = Gather(joined_indices(axes, input_shape).ravel())
+    if np.array_equal(together.indices, np.arange(together.indices.size)):
+        return (step,)
+    return together, step, Gather(together.inverse)
 
 
 def opaque(layer: Any, input_shape: Sequence[int], output_shape: Sequence[int]) -> Opaque:

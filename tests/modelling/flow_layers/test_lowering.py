@@ -129,7 +129,7 @@ def test_kernels_are_sliced() -> None:
     assert isinstance(step.network, plan.DenseNetwork)
     assert [layer.kernel.shape for layer in step.network.layers] == [(2, 7), (7, 2)]
     assert [layer.activation for layer in step.network.layers] == ["relu", "linear"]
-    assert (step.kept.tolist(), step.changed.tolist()) == ([1, 3], [0, 2])
+    assert (np.asarray(step.kept).tolist(), np.asarray(step.changed).tolist()) == ([1, 3], [0, 2])
 
 
 @pytest.mark.parametrize("name", ["own layer", "own coupling", "own law"])

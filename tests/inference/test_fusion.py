@@ -1,0 +1,240 @@
+"""Fused plans compute what their steps compute, in fewer of them."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gyoza.inference.checks import row_error
+from gyoza.inference.executors import NumpyExecutor
+from gyoza.inference.fusion import fuse
+from gyoza.inference.fusion.condensation import LARGEST_MATRIX
+from gyoza.inference.plan import (
+    Additive,
+    Affine,
+    BoundedAffine,
+    Coupling,
+    Dense,
+    DenseNetwork,
+    Floats,
+    Gather,
+    Law,
+    Linear,
+    Opaque,
+    OpaqueNetwork,
+    Plan,
+    Rotation,
+    Spline,
+    Step,
+)
+
+TOLERANCES = {"float32": 1e-5, "float64": 1e-11}
+ROWS = 5
+
+
+def dense(random: np.random.RandomState, inputs: int, outputs: int, hidden: int) -> DenseNetwork:
+    """A network of 1 to 3 layers that stays of the order of 1."""
+    sizes = [inputs, *[5] * hidden, outputs]
+    layers = [
+        Dense(random.normal(size=pair) / np.sqrt(max(pair[0], 1)), random.normal(size=pair[1]) / 4, "tanh")
+        for pair in pairwise(sizes)
+    ]
+    layers[-1] = Dense(layers[-1].kernel, layers[-1].bias, random.choice(["linear", "linear", "tanh"]))
+    return DenseNetwork(tuple(layers))
+
+
+def coupling(random: np.random.RandomState, size: int) -> Step:
+    """Any mask, any law, a dense network or an opaque one."""
+    keeps = random.permutation(size) < random.randint(size + 1)
+    kept, changed = np.flatnonzero(keeps), np.flatnonzero(~keeps)
+    laws: list[Law] = [Additive(), BoundedAffine(1.5), Spline(4, 1.5, 0.01, 0.01)]
+    law = laws[random.randint(3)]
+    kinds = {Additive: 1, BoundedAffine: 2, Spline: 11}[type(law)]
+    network = dense(random, len(kept), kinds * len(changed), random.randint(3))
+    if random.randint(4):
+        return Coupling(kept, changed, network, law)
+    weights = random.normal(size=(len(kept), kinds * len(changed)))
+    return Coupling(kept, changed, OpaqueNetwork(lambda rows: np.sin(rows @ weights.astype(rows.dtype))), law)
+
+
+def block(random: np.random.RandomState, size: int) -> int:
+    """A divisor of the size."""
+    return int(random.choice([m for m in range(1, size + 1) if size % m == 0]))
+
+
+def rotation(random: np.random.RandomState, size: int) -> Step:
+    """Of a few columns or of all."""
+    m = block(random, size)
+    return Rotation(np.linalg.qr(random.normal(size=(m, m)))[0])
+
+
+def linear(random: np.random.RandomState, size: int) -> Step:
+    """Of a few columns or of all, shifted or not."""
+    m = block(random, size)
+    matrix = np.linalg.qr(random.normal(size=(m, m)))[0] * np.exp(random.normal(size=m) / 4)
+    inverse = np.linalg.inv(matrix)
+    logdet = size // m * float(np.linalg.slogdet(matrix)[1])
+    shift = random.normal(size=m)
+    return Linear(matrix, inverse, logdet, *((shift, -shift @ inverse) if random.randint(2) else ()))
+
+
+def affine(random: np.random.RandomState, size: int) -> Step:
+    """Mostly of ordinary columns, at times with a column far from 0 beside its size."""
+    scale = np.exp(random.normal(size=size) / 2) * random.choice([-1, 1], size)
+    location = random.normal(size=size)
+    if not random.randint(4):
+        scale[0], location[0] = 1e4, 2e-3
+    return Affine(scale, location)
+
+
+def opaque(random: np.random.RandomState, size: int) -> Step:
+    """A layer that is known by its functions only, which give arrays that can't be written to."""
+    factors = np.exp(random.normal(size=size) / 4)
+
+    def encode(rows: Floats) -> tuple[Floats, Floats]:
+        scale = factors.astype(rows.dtype)
+        return locked(rows * scale), np.full(len(rows), np.log(scale).sum())
+
+    return Opaque(encode, lambda rows: locked(rows / factors.astype(rows.dtype)))
+
+
+def locked(rows: Floats) -> Floats:
+    """Rows that can't be written to."""
+    rows.setflags(write=False)
+    return rows
+
+
+def gather(random: np.random.RandomState, size: int) -> Step:
+    """Any permutation."""
+    return Gather(random.permutation(size))
+
+
+Kind: TypeAlias = Callable[[np.random.RandomState, int], Step]
+KINDS: tuple[Kind, ...] = (
+    gather,
+    affine,
+    rotation,
+    linear,
+    coupling,
+    coupling,
+    opaque,
+)
+
+
+@given(
+    size=st.integers(1, 12),
+    kinds=st.lists(st.sampled_from(KINDS), max_size=12),
+    seed=st.integers(0, 2**32 - 1),
+    dtype=st.sampled_from(sorted(TOLERANCES)),
+)
+def test_a_fused_plan_computes_what_its_steps_compute(size: int, kinds: list[Kind], seed: int, dtype: str) -> None:
+    """Codes, logdets and latents of any flow are the same to rounding, and no row, batch or input is touched."""
+    random = np.random.RandomState(seed)
+    plan = Plan(tuple(kind(random, size) for kind in kinds), (size,), (size,), np.dtype(dtype))
+    exact = NumpyExecutor(Plan(plan.steps, (size,), (size,), np.dtype("float64")))
+    fused = NumpyExecutor(fuse(plan))
+    rows = random.normal(size=(ROWS, size))
+    codes, logdet = fused.encode(rows.astype(dtype))
+    expected_codes, expected_logdet = exact.encode(rows.astype(dtype).astype(np.float64))
+    assert codes.dtype == logdet.dtype == dtype
+    scale = TOLERANCES[dtype] * stretch(exact, rows)
+    assert row_error(codes, expected_codes) <= scale
+    assert row_error(logdet, expected_logdet) <= scale
+    given_codes = expected_codes.astype(dtype)
+    latents, expected_latents = fused.invert(given_codes), exact.invert(given_codes.astype(np.float64))
+    assert row_error(latents, expected_latents) <= TOLERANCES[dtype] * shrink(exact, expected_codes)
+
+
+def stretch(flow: NumpyExecutor, rows: Floats) -> float:
+    """Return by how much encoding enlarges small errors of rows, at least 1, in the units of ``row_error``."""
+    return enlargement(lambda x: flow.encode(x)[0], rows)
+
+
+def shrink(flow: NumpyExecutor, codes: Floats) -> float:
+    """Return the same of inverting."""
+    return enlargement(flow.invert, codes)
+
+
+def enlargement(function: Callable[[Floats], Floats], rows: Floats) -> float:
+    """Return by how much a function enlarges small differences of rows, at least 1."""
+    step, end = 1e-7, function(rows)
+    moved = [function(rows + step * np.eye(rows.shape[1])[column]) for column in range(rows.shape[1])]
+    return max([1.0, *(float(np.abs(other - end).sum(axis=1).max()) / step for other in moved)])
+
+
+def additive(random: np.random.RandomState, size: int, *, first: bool) -> Coupling:
+    """A coupling of one half by the other."""
+    halves = np.arange(size // 2), np.arange(size // 2, size)
+    changed, kept = halves if first else halves[::-1]
+    return Coupling(kept, changed, dense(random, len(kept), len(changed), 0), Additive())
+
+
+def linear_coupling(random: np.random.RandomState, size: int) -> Coupling:
+    """The same with a network that takes a shift and a scale."""
+    step = additive(random, size, first=True)
+    network = DenseNetwork((Dense(random.normal(size=(size // 2, size // 2)), np.zeros(size // 2)),))
+    return Coupling(step.kept, step.changed, network, step.law)
+
+
+def names(plan: Plan) -> list[str]:
+    """The kinds of a plan's steps."""
+    return [type(step).__name__ for step in plan.steps]
+
+
+def test_blocks_of_norm_rotation_and_couplings_become_three_steps_each() -> None:
+    """Scales go into the matrix before, permutations into the order of columns; one gather is left at the end."""
+    random, size = np.random.RandomState(0), 8
+    swap = Gather(np.roll(np.arange(size), size // 2))
+    steps: list[Step] = []
+    for _ in range(3):
+        scale = np.exp(random.normal(size=size) / 4)
+        half = linear_coupling(random, size)
+        steps += [Affine(scale, random.normal(size=size)), Rotation(np.eye(size)), half, swap, half]
+    assert names(fuse(Plan(tuple(steps), (size,), (size,), np.dtype("float32")))) == [
+        *["Linear", "Coupling", "Coupling"] * 3,
+        "Gather",
+    ]
+
+
+def test_scales_without_a_matrix_meet_at_the_latents() -> None:
+    """The scales of a flow of norms and couplings are one step, and its logdet one number."""
+    random, size = np.random.RandomState(0), 6
+    pairs = [(linear_coupling(random, size), Affine(np.full(size, 2.0), np.full(size, 0.1))) for _ in range(4)]
+    fused = fuse(Plan(tuple(step for pair in pairs for step in pair), (size,), (size,), np.dtype("float64")))
+    assert names(fused) == ["Affine", *["Coupling"] * 4]
+    np.testing.assert_allclose(NumpyExecutor(fused).encode(np.ones((1, size)))[1], 4 * size * np.log(2))
+
+
+def test_a_location_that_must_come_off_first_stays_where_it_is() -> None:
+    """Columns far from 0 beside their size are not merged into a matrix, where digits would cancel."""
+    size = 4
+    steps = (
+        Affine(np.full(size, 1e6), np.full(size, 5.0)),
+        Rotation(np.linalg.qr(np.ones((size, size)) + np.eye(size))[0]),
+    )
+    fused = fuse(Plan(steps, (size,), (size,), np.dtype("float32")))
+    assert names(fused) == ["Affine", "Linear"]
+    rows = (5 + np.random.RandomState(0).normal(size=(3, size)) / 1e6).astype(np.float32)
+    expected = NumpyExecutor(Plan(steps, (size,), (size,), np.dtype("float64"))).encode(rows.astype(np.float64))[0]
+    assert row_error(NumpyExecutor(fused).encode(rows)[0], expected) < 1e-6
+
+
+@pytest.mark.parametrize(("size", "expected"), [(8, ["Linear"]), (1024, ["Linear", "Gather", "Linear", "Gather"])])
+def test_small_blocks_stay_blocks_in_large_latents(size: int, expected: list[str]) -> None:
+    """A matrix over two channels is not blown up to one over a whole image, but to one over a few columns it is."""
+    turn = np.array([[0.6, 0.8], [-0.8, 0.6]])
+    order = np.random.RandomState(0).permutation(size)
+    steps = (Rotation(turn), Gather(order), Rotation(turn), Gather(np.argsort(order)))
+    assert names(fuse(Plan(steps, (size,), (size,), np.dtype("float64")))) == expected
+
+
+def test_no_matrix_is_larger_than_the_limit() -> None:
+    """Latents of very many entries are not multiplied by one matrix, however many steps that would save."""
+    size = 2 * LARGEST_MATRIX
+    steps = (Rotation(np.eye(LARGEST_MATRIX)), Affine(np.full(size, 2.0), np.zeros(size))) * 2
+    fused = fuse(Plan(steps, (size,), (size,), np.dtype("float64")))
+    assert all(len(step.matrix) == LARGEST_MATRIX for step in fused.steps if isinstance(step, Linear))
