@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from app.errors import UnloadableModel
-from app.manifest import Manifest, check_digests, digest, read_golden, read_manifest
+from app.manifest import FLOW, PLAN, Manifest, check_digests, digest, read_golden, read_manifest
 from app.tensors import FactorLayout
-from gyoza.inference import CompiledFlow
+from gyoza.inference import CompiledFlow, PlanError, load_plan_file
 from gyoza.inference.checks import Check, Golden
 
 WARM_UP_PASSES = 3
@@ -28,7 +28,7 @@ class Primitive(StrEnum):
 
 
 class LoadedFlow(Protocol):
-    """What a loader returns; see ``gyoza.loading.LoadedFlow``."""
+    """What a loader returns; see ``gyoza.inference.LoadedFlow``."""
 
     @property
     def flow(self) -> CompiledFlow:
@@ -39,12 +39,12 @@ class LoadedFlow(Protocol):
         """Factor names and sizes from the file's own config, the residual first."""
 
     @property
-    def layers(self) -> int:
-        """How many flow layers it has."""
+    def layers(self) -> int | None:
+        """How many flow layers it has; None where that is not recorded."""
 
     @property
-    def parameters(self) -> int:
-        """How many numbers its weights hold."""
+    def parameters(self) -> int | None:
+        """How many numbers its weights hold; None where that is not recorded."""
 
     @property
     def libraries(self) -> Mapping[str, str]:
@@ -91,20 +91,48 @@ def load(path: Path, loader: Loader, warm_up_rows: Sequence[int]) -> Model:
         UnloadableModel: A file is not as it must be, or a check failed.
     """
     if path.is_file():
-        manifest, golden, file, files = Manifest(), None, path, {path.name: digest(path)}
+        manifest, files = Manifest(), {path.name: digest(path)}
+        loaded = loader(path, None)
     else:
-        manifest, golden, file = (
-            read_manifest(path / "flow.toml"),
-            read_golden(path / "golden.safetensors"),
-            path / "flow.keras",
-        )
+        manifest = read_manifest(path / "flow.toml")
         files = check_digests(path, manifest)
-    if not file.is_file():
-        raise UnloadableModel(f"{file.name} is missing in {path.name}")
-    loaded = loader(file, golden)
+        loaded = load_version(path, loader, files)
     check_proofs(loaded.checks)
     layout = choose_layout(manifest.layout, loaded)
     return Model(loaded, layout, manifest.description, files, warm_up(loaded.flow, warm_up_rows))
+
+
+def load_version(folder: Path, loader: Loader, files: Mapping[str, str]) -> LoadedFlow:
+    """Load the flow of a version folder: from its plan if there is one, else from its ``.keras`` file."""
+    golden = read_golden(folder / "golden.safetensors")
+    if PLAN in files:
+        return load_with_plan(folder / PLAN, golden, files.get(FLOW))
+    if FLOW not in files:
+        raise UnloadableModel(f"{FLOW} is missing in {folder.name}, and so is {PLAN}; one of them must be there")
+    return loader(folder / FLOW, golden)
+
+
+def load_with_plan(path: Path, golden: Golden | None, flow_digest: str | None) -> LoadedFlow:
+    """Load a flow that was compiled ahead of time, without Keras.
+
+    Args:
+        path: The plan's file.
+        golden: What the flow must make of some rows.
+        flow_digest: The SHA-256 of the ``.keras`` file beside it, if there is one.
+
+    Raises:
+        UnloadableModel: The file can't be loaded, or was made of another ``.keras`` file.
+    """
+    try:
+        loaded, proof = load_plan_file(path, golden)
+    except PlanError as error:
+        raise UnloadableModel(str(error)) from error
+    if flow_digest is not None and proof.flow_digest not in {None, flow_digest}:
+        raise UnloadableModel(
+            f"{path.name} must be compiled from the {FLOW} beside it, whose SHA-256 is {flow_digest}; it was from one "
+            f"with {proof.flow_digest}. Compile it anew, or remove one of the two"
+        )
+    return loaded
 
 
 def check_proofs(checks: Sequence[Check]) -> None:

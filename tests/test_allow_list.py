@@ -95,7 +95,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
     "a module of Python": sequential({"module": "os", "class_name": "system", "config": "true"}),
     "a layer that reads a path": sequential({"module": "keras.layers", "class_name": "TFSMLayer", "config": {}}),
     "a utility of Keras": sequential({"module": "keras.utils", "class_name": "get_file", "config": {}}),
-    "a function of gyoza": sequential({"module": "gyoza.modelling.autodiff", "class_name": "jacobian", "config": {}}),
+    "a function of gyoza": sequential({"module": "gyoza.modelling.backend", "class_name": "jacobian", "config": {}}),
     "a gyoza module that only begins so": sequential(
         {"module": "gyoza.modelling_evil", "class_name": "Reflection", "config": {}, "registered_name": "Reflection"}
     ),

@@ -57,10 +57,10 @@ def facts(model: Model) -> dict[str, object]:
         "code_size": flow.plan.size,
         "dtype": flow.dtype.name,
         "factors": None if model.layout is None else factor_items(model.layout),
-        "layers": loaded.layers,
-        "parameters": loaded.parameters,
+        "layers": NOT_RECORDED if loaded.layers is None else loaded.layers,
+        "parameters": NOT_RECORDED if loaded.parameters is None else loaded.parameters,
         "files": dict(model.files),
-        "libraries": dict(loaded.libraries),
+        "libraries": dict(loaded.libraries) or NOT_RECORDED,
         "checks": check_items(model),
     }
 

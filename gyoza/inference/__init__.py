@@ -1,6 +1,21 @@
-"""Inference without Keras: plans, the executors that run them, and the checks that prove them."""
+"""Inference without Keras: plans, the executors that run them, the checks that prove them, and their files."""
 
 from gyoza.inference.compiled import CompiledFlow, compile_flow
+from gyoza.inference.files.loading import load_plan, load_plan_file
+from gyoza.inference.files.reading import PlanError, read_plan
+from gyoza.inference.files.writing import Proof, write_plan
+from gyoza.inference.loaded import LoadedFlow
 from gyoza.inference.plan import Plan
 
-__all__ = ["CompiledFlow", "Plan", "compile_flow"]
+__all__ = [
+    "CompiledFlow",
+    "LoadedFlow",
+    "Plan",
+    "PlanError",
+    "Proof",
+    "compile_flow",
+    "load_plan",
+    "load_plan_file",
+    "read_plan",
+    "write_plan",
+]

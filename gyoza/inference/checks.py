@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gyoza.inference.compiled import CompiledFlow
 from gyoza.inference.plan import Floats
 
 __all__ = [
@@ -15,6 +14,7 @@ __all__ = [
     "Flow",
     "Golden",
     "Limits",
+    "ShapedFlow",
     "check_agreement",
     "check_golden",
     "check_logdet",
@@ -80,6 +80,18 @@ class Flow(Protocol):
         """Map codes [n, *code_shape] to latents [n, *latent_shape]."""
 
 
+class ShapedFlow(Flow, Protocol):
+    """One that tells its shape and dtype, as ``gyoza.inference.CompiledFlow`` does."""
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """The shape of one code, without the batch axis."""
+
+    @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        """What it computes in."""
+
+
 def limits(dtype: np.dtype[Any]) -> Limits:
     """Return the limits for flows that compute in ``dtype``."""
     return FLOAT64_LIMITS if dtype == np.float64 else FLOAT32_LIMITS
@@ -104,7 +116,7 @@ def row_error(found: Floats, expected: Floats) -> float:
     return float(np.nan_to_num(errors, nan=np.inf, posinf=np.inf).max())
 
 
-def probe_latents(flow: CompiledFlow, count: int) -> Floats:
+def probe_latents(flow: ShapedFlow, count: int) -> Floats:
     """Draw latents that the flow finds likely.
 
     Args:
@@ -118,7 +130,7 @@ def probe_latents(flow: CompiledFlow, count: int) -> Floats:
     return flow.invert(draws.astype(flow.dtype))
 
 
-def check_round_trip(flow: CompiledFlow, latents: Floats) -> Check:
+def check_round_trip(flow: ShapedFlow, latents: Floats) -> Check:
     """Check that encode and invert undo each other, from either side.
 
     Args:
@@ -134,7 +146,7 @@ def check_round_trip(flow: CompiledFlow, latents: Floats) -> Check:
     return Check("round trip", max(errors), limits(flow.dtype).round_trip)
 
 
-def check_agreement(flow: CompiledFlow, reference: Flow, latents: Floats) -> Check:
+def check_agreement(flow: ShapedFlow, reference: Flow, latents: Floats) -> Check:
     """Check that the compiled flow and a reference give the same codes, logdets and latents.
 
     Args:
@@ -155,7 +167,7 @@ def check_agreement(flow: CompiledFlow, reference: Flow, latents: Floats) -> Che
     return Check("compiled as layers", max(errors), limits(flow.dtype).agreement)
 
 
-def check_logdet(flow: CompiledFlow, autodiff_logdet: Callable[[Floats], Floats], latents: Floats) -> Check:
+def check_logdet(flow: ShapedFlow, autodiff_logdet: Callable[[Floats], Floats], latents: Floats) -> Check:
     """Check the logdet against one taken from the Jacobian by automatic differentiation.
 
     Args:
@@ -170,7 +182,7 @@ def check_logdet(flow: CompiledFlow, autodiff_logdet: Callable[[Floats], Floats]
     return Check("logdet by autodiff", row_error(logdet, autodiff_logdet(latents)), limits(flow.dtype).logdet)
 
 
-def check_golden(flow: CompiledFlow, golden: Golden) -> Check:
+def check_golden(flow: ShapedFlow, golden: Golden) -> Check:
     """Check that the flow makes of the golden rows what it made when it was packaged.
 
     Args:

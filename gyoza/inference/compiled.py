@@ -1,15 +1,17 @@
 """A compiled flow: a plan and the executor that runs it, NumPy in and out."""
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gyoza.inference.executors import NumpyExecutor
+from gyoza.inference.files.writing import Proof, write_plan
 from gyoza.inference.fusion import fuse
-from gyoza.inference.plan import Floats, Plan
+from gyoza.inference.plan import Coupling, Floats, Opaque, OpaqueNetwork, Plan, Step
 
-__all__ = ["CompiledFlow", "Lowerable", "compile_flow"]
+__all__ = ["CompiledFlow", "Lowerable", "compile_flow", "functions"]
 
 
 class Lowerable(Protocol):
@@ -56,6 +58,11 @@ class CompiledFlow:
         """What inputs are cast to and answers come in."""
         return self.plan.dtype
 
+    @property
+    def traces(self) -> int:
+        """How often a backend traced what the plan's opaque steps call: once each, when they first run, or never."""
+        return sum(getattr(function, "traces", 0) for step in self.plan.steps for function in functions(step))
+
     def encode(self, latents: ArrayLike) -> tuple[Floats, Floats]:
         """Map latents to codes.
 
@@ -87,12 +94,34 @@ class CompiledFlow:
         latents = self._executor.invert(self._rows(codes, self.code_shape, "codes"))
         return latents.reshape(len(latents), *self.latent_shape)
 
+    def save(self, path: Path | str, proof: Proof | None = None) -> None:
+        """Save the flow as a plan compiled ahead of time, which ``load_plan`` runs without Keras.
+
+        Args:
+            path: Where to, such as ``plan.safetensors`` in a version's folder; a file that is there is replaced.
+            proof: What was found when the flow was compared with its layers, for those who load it.
+
+        Raises:
+            ValueError: A step calls code (a network that is no chain of Dense layers, a layer of one's own).
+            OSError: The file can't be written.
+        """
+        write_plan(path, self.plan, proof)
+
     def _rows(self, values: ArrayLike, shape: tuple[int, ...], name: str) -> Floats:
         array = np.asarray(values, dtype=self.dtype)
         if array.shape[1:] != shape or array.ndim != len(shape) + 1:
             expected = ", ".join(["n", *map(str, shape)])
             raise ValueError(f"{name} must have the shape [{expected}]. Received: {name}.shape={array.shape}")
         return array.reshape(len(array), self.plan.size)
+
+
+def functions(step: Step) -> tuple[Any, ...]:
+    """Return the functions that a step calls."""
+    if isinstance(step, Opaque):
+        return step.encode, step.invert
+    if isinstance(step, Coupling) and isinstance(step.network, OpaqueNetwork):
+        return (step.network.function,)
+    return ()
 
 
 def compile_flow(model: Lowerable) -> CompiledFlow:

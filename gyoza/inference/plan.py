@@ -5,7 +5,7 @@ these steps (``FlowLayer.lower``); ``gyoza.inference.fusion`` makes fewer and ch
 Nothing here knows a layer, Keras, or how a step is run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -29,6 +29,7 @@ __all__ = [
     "Linear",
     "Opaque",
     "OpaqueNetwork",
+    "Origin",
     "Plan",
     "Rotation",
     "Spline",
@@ -120,11 +121,18 @@ class OpaqueNetwork:
     """A network that is only known as a function of the kept columns [n, K] to the coupling parameters [n, p·C]."""
 
     function: Callable[[Floats], Floats]
+    source: str = "a network"
+    """What is called, for messages."""
 
 
 @dataclass(frozen=True)
 class Additive:
     """The coupling law ``y = x + t`` with parameters t [n, C]. Its logdet is 0."""
+
+    @property
+    def parameters(self) -> int:
+        """How many each changed column takes."""
+        return 1
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,11 @@ class BoundedAffine:
     """The coupling law ``y = x · exp(σ) + t``, σ = bound · tanh(s / bound), with parameters t, s [n, 2·C]. logdet Σσ."""
 
     bound: float
+
+    @property
+    def parameters(self) -> int:
+        """How many each changed column takes."""
+        return 2
 
 
 @dataclass(frozen=True)
@@ -148,6 +161,11 @@ class Spline:
     smallest_share: float
     """The least share of the interval that a bin takes."""
     smallest_slope: float
+
+    @property
+    def parameters(self) -> int:
+        """How many each changed column takes."""
+        return 3 * self.bins - 1
 
 
 Law: TypeAlias = Additive | BoundedAffine | Spline
@@ -173,9 +191,25 @@ class Opaque:
     """rows [n, D] -> (rows [n, D'], logdet [n])."""
     invert: Callable[[Floats], Floats]
     """rows [n, D'] -> rows [n, D]."""
+    source: str = "a layer"
+    """What is called, for messages."""
 
 
 Step: TypeAlias = Gather | Affine | Rotation | Linear | Coupling | Opaque
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model that a plan was lowered from."""
+
+    factors: Mapping[str, int] | None
+    """Factor names and sizes in the order of the code, the residual first; None where it has none."""
+    layers: int
+    """How many flow layers it has."""
+    parameters: int
+    """How many numbers its weights hold."""
+    libraries: Mapping[str, str]
+    """Library name to version."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +223,8 @@ class Plan:
     """The shape of one code; as many entries as a latent."""
     dtype: np.dtype[np.floating[Any]]
     """What the flow computes in, and answers with."""
+    origin: Origin | None = None
+    """What it was lowered from; None where that is not known."""
 
     @property
     def size(self) -> int:

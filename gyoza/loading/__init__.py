@@ -13,8 +13,8 @@ Importing this package imports Keras. Nothing in it holds state or knows a serve
 
 from gyoza.loading.archive import read_config
 from gyoza.loading.errors import LoadError
-from gyoza.loading.flows import LoadedFlow, load_flow
+from gyoza.loading.flows import load_flow
 from gyoza.loading.models import load_model, read_model
 from gyoza.loading.weights import load_weights
 
-__all__ = ["LoadError", "LoadedFlow", "load_flow", "load_model", "load_weights", "read_config", "read_model"]
+__all__ = ["LoadError", "load_flow", "load_model", "load_weights", "read_config", "read_model"]

@@ -1,12 +1,8 @@
 """What the service needs of a file: a flow, compiled and checked."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import gyoza
-from gyoza import modelling
-from gyoza.inference import CompiledFlow, compile_flow
+from gyoza.inference import CompiledFlow, LoadedFlow, compile_flow
 from gyoza.inference.checks import (
     Check,
     Golden,
@@ -21,25 +17,11 @@ from gyoza.loading.models import read_model
 from gyoza.modelling import flow_layers
 from gyoza.modelling.reference import LayeredFlow
 
-__all__ = ["LoadedFlow", "load_flow"]
+__all__ = ["load_flow"]
 
 PROBE_ROWS = 16
 JACOBIAN_ROWS = 4
 """Fewer, since each needs a backward pass per dimension."""
-
-
-@dataclass(frozen=True)
-class LoadedFlow:
-    """A flow read from a file, compiled, and what the checks of it found."""
-
-    flow: CompiledFlow
-    factors: Mapping[str, int] | None
-    """Factor names and sizes from the file's own config, the residual first; None where it has none."""
-    layers: int
-    parameters: int
-    libraries: Mapping[str, str]
-    """Library name to version."""
-    checks: tuple[Check, ...]
 
 
 def load_flow(path: Path, golden: Golden | None = None) -> LoadedFlow:
@@ -63,14 +45,7 @@ def load_flow(path: Path, golden: Golden | None = None) -> LoadedFlow:
         flow = compile_flow(model)
     except ValueError as error:
         raise LoadError(f"{path.name} can't be compiled: {error}") from error
-    return LoadedFlow(
-        flow=flow,
-        factors=getattr(model, "factors", None),
-        layers=len(model._flow_layers_),
-        parameters=model.count_params(),
-        libraries=library_versions(),
-        checks=check_flow(flow, LayeredFlow(model), golden),
-    )
+    return LoadedFlow(flow, check_flow(flow, LayeredFlow(model), golden))
 
 
 def check_flow(flow: CompiledFlow, reference: LayeredFlow, golden: Golden | None) -> tuple[Check, ...]:
@@ -82,9 +57,3 @@ def check_flow(flow: CompiledFlow, reference: LayeredFlow, golden: Golden | None
         check_logdet(flow, reference.autodiff_logdet, latents[:JACOBIAN_ROWS]),
     )
     return checks if golden is None else (*checks, check_golden(flow, golden))
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that made the numbers."""
-    keras = modelling.keras
-    return {"gyoza": gyoza.__version__, "keras": keras.__version__, "backend": keras.backend.backend()}

@@ -9,8 +9,8 @@ from keras import ops
 from numpy.typing import ArrayLike, NDArray
 
 from gyoza.inference.plan import Floats
-from gyoza.modelling.autodiff import gradient, jacobian
 from gyoza.modelling.axes import as_floats, broadcast_shape
+from gyoza.modelling.backend import gradient, jacobian
 from gyoza.modelling.flow_layers import (
     ActivationNormalization,
     Coupling,

@@ -1,4 +1,4 @@
-"""The files of a version folder: flow, host, layout, golden vectors and examples."""
+"""The files of a version folder: flow, its plan, host, layout, golden vectors and examples."""
 
 import hashlib
 import json
@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from gyoza.inference import compile_flow
-from gyoza.loading import read_model
+from gyoza.inference import Proof, compile_flow
+from gyoza.inference.checks import Golden
+from gyoza.loading import load_flow, read_model
 from gyoza.metrics import split
 from gyoza.modelling.flow_layers import DisentanglingFlowModel
 from gyoza.modelling.reference import LayeredFlow
@@ -52,9 +53,22 @@ def write_version(folder: Path, host: Host, flow: DisentanglingFlowModel, bench:
     arrays = {"golden.safetensors": golden, "examples.safetensors": examples}
     for name, tensors in arrays.items():
         (folder / name).write_bytes(save(tensors))
-    files = [folder / name for name in (*models, *arrays)]
+    write_plan(folder, Golden(**golden))
+    files = [folder / name for name in (*models, "plan.safetensors", *arrays)]
     codes, _ = compile_flow(flow).encode(bench.training_latents)
     (folder / "flow.toml").write_text(describe(codes, files), encoding="utf-8")
+
+
+def write_plan(folder: Path, golden: Golden) -> None:
+    """Compile the flow of a version folder ahead of time, with what its checks found, so that it serves without Keras.
+
+    Args:
+        folder: It holds ``flow.keras``.
+        golden: What the flow's layers make of some rows.
+    """
+    loaded = load_flow(folder / "flow.keras", golden)
+    digest = hashlib.sha256((folder / "flow.keras").read_bytes()).hexdigest()
+    loaded.flow.save(folder / "plan.safetensors", Proof(loaded.checks, digest))
 
 
 def read_version(folder: Path) -> tuple[Host, DisentanglingFlowModel]:

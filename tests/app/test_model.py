@@ -1,6 +1,8 @@
 """Loading is a function from a path to a model."""
 
+import hashlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,9 @@ from safetensors.numpy import save_file
 
 from app.errors import UnloadableModel
 from app.model import Primitive, load, load_with_keras
+from gyoza.inference import Proof, write_plan
+from gyoza.inference.checks import Check
+from gyoza.inference.plan import Origin
 from tests.app.worlds import LATENTS, affine, put, tiny_loader
 
 ROWS = (1, 8)
@@ -58,6 +63,52 @@ def test_golden_vectors_must_be_met(tmp_path: Path) -> None:
     codes, logdet = affine().encode(latents)
     save_file({"latents": latents, "codes": codes + 1, "logdet": logdet}, path / "golden.safetensors")
     with pytest.raises(UnloadableModel, match="golden vectors: error"):
+        load(path, tiny_loader, ROWS)
+
+
+def put_plan(folder: Path, digest: str | None = None) -> Path:
+    """Put a version that holds a plan and, without saying so, no flow that could be loaded."""
+    path = put(folder, text="bug")
+    origin = Origin({"residual": 3, "digit": 1}, 2, 9, {"gyoza": "0"})
+    plan = replace(affine().plan, origin=origin)
+    write_plan(path / "plan.safetensors", plan, Proof((Check("compiled as layers", 1e-7, 1e-4),), digest))
+    return path
+
+
+def test_a_plan_is_served_in_the_flow_s_place(tmp_path: Path) -> None:
+    """Where a plan lies beside a flow the flow's file is not loaded; what is known of it comes with the plan."""
+    model = load(put_plan(tmp_path), tiny_loader, ROWS)
+    np.testing.assert_array_equal(model.flow.encode(LATENTS)[0], affine().encode(LATENTS)[0])
+    assert model.layout is not None
+    assert [factor.name for factor in model.layout.factors] == ["residual", "digit"]
+    assert (model.loaded.layers, model.loaded.parameters, model.loaded.libraries) == (2, 9, {"gyoza": "0"})
+    assert [check.name for check in model.loaded.checks][:2] == ["compiled as layers", "compiled as its steps"]
+    assert set(model.files) == {"flow.keras", "plan.safetensors"}
+
+
+def test_a_plan_needs_no_flow_beside_it(tmp_path: Path) -> None:
+    """A version may hold the plan alone, and its golden rows are met all the same."""
+    path = put_plan(tmp_path, "0" * 64)
+    (path / "flow.keras").unlink()
+    latents = np.array(LATENTS, np.float32)
+    codes, logdet = affine().encode(latents)
+    save_file({"latents": latents, "codes": codes, "logdet": logdet}, path / "golden.safetensors")
+    assert load(path, tiny_loader, ROWS).loaded.checks[-1].name == "golden vectors"
+
+
+def test_a_plan_of_another_flow_does_not_load(tmp_path: Path) -> None:
+    """A flow that was replaced beside its plan is noticed by its digest; the right digest is fine."""
+    with pytest.raises(UnloadableModel, match=r"must be compiled from the flow\.keras beside it, whose SHA-256 is"):
+        load(put_plan(tmp_path / "a", "0" * 64), tiny_loader, ROWS)
+    right = hashlib.sha256(b"bug").hexdigest()
+    assert load(put_plan(tmp_path / "b", right), tiny_loader, ROWS).flow.dtype == np.float32
+
+
+def test_a_damaged_plan_does_not_load(tmp_path: Path) -> None:
+    """A plan that can't be read is no reason to load something else."""
+    path = put_plan(tmp_path)
+    (path / "plan.safetensors").write_bytes(b"PK")
+    with pytest.raises(UnloadableModel, match=r"plan\.safetensors must hold a plan that can be run"):
         load(path, tiny_loader, ROWS)
 
 

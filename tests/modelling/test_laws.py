@@ -13,7 +13,7 @@ from keras import ops
 
 from gyoza.inference import compile_flow
 from gyoza.modelling import flow_layers
-from gyoza.modelling.autodiff import gradient, jacobian
+from gyoza.modelling.backend import gradient, jacobian
 from gyoza.modelling.flow_layers import Coupling, DisentanglingFlowModel, FlowLayer, FlowModel
 from gyoza.modelling.reference import LayeredFlow
 from tests.modelling.layers import CASES, KINDS, Case, Kind, Layout, built, codes, error, made, over_layers, rows

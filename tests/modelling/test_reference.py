@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from gyoza.modelling import autodiff, reference
+from gyoza.modelling import backend, reference
 from gyoza.modelling.flow_layers import FlowModel, HeavisidePermutation, Permutation, Reflection
 from gyoza.modelling.reference import LayeredFlow
 from tests.modelling.layers import CASES, built, flow, randomize, rows
@@ -128,9 +128,9 @@ def test_a_layer_that_is_too_large_is_taken_at_its_word(monkeypatch: pytest.Monk
 def test_a_large_jacobian_is_made_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many outputs a backward pass takes at once, the Jacobian is the same."""
     model, x = built_flow(), np.random.default_rng(0).standard_normal((2, 6))
-    whole = autodiff.jacobian(lambda rows: model(rows)[0], x)
-    monkeypatch.setattr(autodiff, "OUTPUTS_AT_ONCE", 4)
-    np.testing.assert_allclose(autodiff.jacobian(lambda rows: model(rows)[0], x), whole, atol=1e-14)
+    whole = backend.jacobian(lambda rows: model(rows)[0], x)
+    monkeypatch.setattr(backend, "OUTPUTS_AT_ONCE", 4)
+    np.testing.assert_allclose(backend.jacobian(lambda rows: model(rows)[0], x), whole, atol=1e-14)
 
 
 def test_a_model_that_is_not_built_is_refused() -> None:

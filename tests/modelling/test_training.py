@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from gyoza.modelling.autodiff import assigns_in_traces
+from gyoza.modelling.backend import assigns_in_traces
 from gyoza.modelling.flow_layers import (
     ActivationNormalization,
     AffineCoupling,

@@ -1,6 +1,6 @@
 """Coupling layers: half of the entries decides how the other half is transformed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -9,10 +9,11 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference import plan
-from gyoza.inference.plan import Floats, Indices
+from gyoza.inference.plan import Indices
 from gyoza.modelling.axes import as_floats
+from gyoza.modelling.backend import Compiled
 from gyoza.modelling.flow_layers.base import FlowLayer, accepts_training
-from gyoza.modelling.flow_layers.lowering import inherits, lower_network, to_rows
+from gyoza.modelling.flow_layers.lowering import inherits, lower_network
 from gyoza.modelling.masks import Mask
 
 __all__ = ["LAW", "STRUCTURE", "Coupling", "check_parameters", "check_stacked", "parameters_error"]
@@ -243,20 +244,23 @@ class Coupling(FlowLayer):
             dense = lower_network(
                 self._compute_coupling_parameters_, (kept, columns), (size, outputs), self.compute_dtype
             )
-        return dense or plan.OpaqueNetwork(self._opaque_network(kept, changed, input_shape))
+        if dense is not None:
+            return dense
+        return plan.OpaqueNetwork(self._opaque_network(kept, changed, input_shape), f"the network of {self.name}")
 
-    def _opaque_network(
-        self, kept: Indices, changed: Indices, input_shape: tuple[int, ...]
-    ) -> Callable[[Floats], Floats]:
-        def function(columns: Floats) -> Floats:
-            shape = (len(columns), *input_shape)
-            rows = np.zeros((len(columns), len(kept) + len(changed)), columns.dtype)
-            rows[:, kept] = columns
-            parameters = self._split_parameters_(self._coupling_parameters(self._prepare(rows.reshape(shape))))
-            arrays = [np.broadcast_to(ops.convert_to_numpy(tensor), shape) for tensor in parameters]
-            return np.concatenate([to_rows(array, rows)[:, changed] for array in arrays], axis=1)
+    def _opaque_network(self, kept: Indices, changed: Indices, input_shape: tuple[int, ...]) -> Compiled:
+        places = np.full(len(kept) + len(changed), len(kept))
+        places[kept] = np.arange(len(kept))
 
-        return function
+        def parameters(columns: Any) -> Any:
+            # The column of zeros that is added stands wherever the mask hides an entry.
+            rows = ops.take(ops.pad(columns, [[0, 0], [0, 1]]), places, axis=1)
+            x = self._prepare(ops.reshape(rows, (-1, *input_shape)))
+            tensors = self._split_parameters_(self._coupling_parameters(x))
+            flat = [ops.reshape(tensor + ops.zeros_like(x), (-1, len(places))) for tensor in tensors]
+            return ops.concatenate([ops.take(tensor, changed, axis=1) for tensor in flat], axis=1)
+
+        return Compiled(parameters, len(kept), self.compute_dtype)
 
 
 def check_parameters(tensors: Sequence[Any], input_shape: Sequence[int | None], name: str, count: int = 1) -> None:

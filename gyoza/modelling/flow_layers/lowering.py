@@ -1,6 +1,7 @@
 """Lowering of what a plan has no exact step for: whole layers, and the networks inside couplings."""
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any
 
 import keras
@@ -8,8 +9,9 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.activations import ACTIVATIONS
-from gyoza.inference.plan import Dense, DenseNetwork, Floats, Gather, Indices, Linear, Opaque, Rotation, Step
+from gyoza.inference.plan import Dense, DenseNetwork, Gather, Indices, Linear, Opaque, Rotation, Step
 from gyoza.modelling.axes import joined_indices
+from gyoza.modelling.backend import Compiled
 
 __all__ = [
     "IDLE_LAYERS",
@@ -24,7 +26,6 @@ __all__ = [
     "lower_dense",
     "lower_network",
     "opaque",
-    "to_rows",
     "told",
 ]
 
@@ -76,20 +77,17 @@ def opaque(layer: Any, input_shape: Sequence[int], output_shape: Sequence[int]) 
     Returns:
         The step; its functions take and give rows [n, D] and may be called by any thread.
     """
+    size, dtype = prod(input_shape), layer.compute_dtype
 
-    def encode(rows: Floats) -> tuple[Floats, Floats]:
-        outputs, logdet = layer(rows.reshape(len(rows), *input_shape))
-        return to_rows(outputs, rows), np.asarray(ops.convert_to_numpy(logdet), rows.dtype)
+    def encode(x: Any) -> tuple[Any, Any]:
+        outputs, logdet = layer(ops.reshape(x, (-1, *input_shape)))
+        return ops.reshape(outputs, (-1, size)), logdet
 
-    def invert(rows: Floats) -> Floats:
-        return to_rows(layer.invert(rows.reshape(len(rows), *output_shape)), rows)
+    def invert(y: Any) -> Any:
+        return ops.reshape(layer.invert(ops.reshape(y, (-1, *output_shape))), (-1, size))
 
-    return Opaque(encode, invert)
-
-
-def to_rows(outputs: Any, rows: Floats) -> Floats:
-    """Flatten a tensor [n, …] to NumPy rows [n, D] of the dtype of ``rows`` [n, …]."""
-    return np.asarray(ops.convert_to_numpy(outputs), rows.dtype).reshape(len(rows), -1)
+    source = f"the layer {layer.name} ({type(layer).__name__})"
+    return Opaque(Compiled(encode, size, dtype), Compiled(invert, size, dtype), source)
 
 
 def lower_network(

@@ -12,11 +12,12 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.plan import Plan, Step
-from gyoza.modelling.autodiff import assigns_in_traces
 from gyoza.modelling.axes import as_floats, as_integers, zeros_per_row
+from gyoza.modelling.backend import assigns_in_traces
 from gyoza.modelling.flow_layers.base import accepts_training, draw_seed
 from gyoza.modelling.flow_layers.lowering import inherits, opaque
 from gyoza.modelling.flow_layers.members import check_distinct, leaves, waits_for_data
+from gyoza.modelling.flow_layers.origin import origin
 
 __all__ = ["DIRECTIONS", "PLAN_DTYPES", "FlowModel", "GivenLosses", "log_likelihood", "shapes_of"]
 
@@ -271,7 +272,7 @@ class FlowModel(keras.Model):
         if not self._runs_its_layers_():
             codes, _ = self(ops.zeros((1, *shapes[0]), dtype=self.compute_dtype))
             shapes = [shapes[0], tuple(codes.shape[1:])]
-        return Plan(self._lower_layers(shapes), shapes[0], shapes[-1], np.dtype(self.compute_dtype))
+        return Plan(self._lower_layers(shapes), shapes[0], shapes[-1], np.dtype(self.compute_dtype), origin(self))
 
     def get_config(self) -> dict[str, Any]:
         """Return what the constructor takes, ready for JSON."""

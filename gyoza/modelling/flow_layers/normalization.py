@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 
 from gyoza.inference.plan import Affine, Step
-from gyoza.modelling.autodiff import assigns_in_traces
 from gyoza.modelling.axes import broadcast_shape, concrete, places_per_row, spread
+from gyoza.modelling.backend import assigns_in_traces
 from gyoza.modelling.flow_layers.base import FlowLayer
 from gyoza.modelling.flow_layers.lowering import inherits
 

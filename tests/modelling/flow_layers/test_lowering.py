@@ -164,3 +164,48 @@ def test_a_mask_that_masks_otherwise_is_called() -> None:
     layer.build((None, 4))
     (step,) = layer.lower((4,))
     assert isinstance(step, plan.Opaque)
+
+
+@pytest.mark.parametrize("name", ["own layer", "own coupling", "own law"])
+def test_what_is_called_is_traced_once(name: str) -> None:
+    """Opaque steps are traced when they first run, and never again whatever batch sizes come."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("other backends call the layers as they are")
+    layer = built(name, "float32")
+    flow = compile_flow(whole(layer, CASES[name].shape))
+    assert flow.traces == 0
+    x = np.random.default_rng(1).standard_normal((64, *CASES[name].shape)).astype("float32")
+    for size in (1, 2, 64, 7, 64, 1):
+        codes, _ = flow.encode(x[:size])
+        np.testing.assert_allclose(codes, layer(x[:size])[0], rtol=1e-6, atol=1e-6)
+        flow.invert(codes)
+    assert flow.traces in {1, 2}
+
+
+def whole(layer: Any, shape: tuple[int, ...]) -> FlowModel:
+    """Make a flow of one layer."""
+    model = FlowModel([layer])
+    model.build((None, *shape))
+    return model
+
+
+def test_what_can_t_be_traced_runs_as_it_is() -> None:
+    """A network that looks at values with NumPy is called without a trace, and new weights are seen."""
+
+    class Looking(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.weight = self.add_weight(shape=(), initializer="ones", name="weight")
+
+        def compute_output_spec(self, x: Any) -> Any:
+            return x
+
+        def call(self, x: Any) -> Any:
+            return keras.ops.convert_to_tensor(np.sort(keras.ops.convert_to_numpy(x), axis=1)) * self.weight
+
+    network = Looking()
+    model = flow_with(network)
+    flow = compile_flow(model)
+    np.testing.assert_allclose(flow.encode(X)[0], model(X)[0], atol=1e-6)
+    network.weight.assign(2.0)
+    np.testing.assert_allclose(flow.encode(X)[0], model(X)[0], atol=1e-6)
+    assert flow.traces == 0

@@ -1,6 +1,7 @@
-"""Automatic differentiation, and what else backends do each in their own way: the one file that knows them by name."""
+"""What backends do each in their own way, automatic differentiation above all: the one file that knows them by name."""
 
 from collections.abc import Callable
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +11,16 @@ from keras import ops
 
 from gyoza.inference.plan import Floats
 
-__all__ = ["GRADIENTS", "OUTPUTS_AT_ONCE", "assigns_in_traces", "gradient", "jacobian", "row_jacobian"]
+__all__ = [
+    "GRADIENTS",
+    "OUTPUTS_AT_ONCE",
+    "Compiled",
+    "assigns_in_traces",
+    "gradient",
+    "jacobian",
+    "row_jacobian",
+    "traced",
+]
 
 OUTPUTS_AT_ONCE = 256
 """How many copies of a row one backward pass holds, so that the memory of a large Jacobian is mostly its own."""
@@ -23,6 +33,53 @@ def assigns_in_traces() -> bool:
     """
     name: str = keras.backend.backend()
     return name != "jax"
+
+
+class Compiled:
+    """A function of rows that is traced once, for any number of them, and then runs without Python between its parts.
+
+    TensorFlow can do so; other backends, and code that can't be traced (such as NumPy's on the values), run as they are.
+    Threads may share it. Weights are read when it runs.
+
+    Args:
+        function: Maps a tensor [n, size] to a tensor [n, …] or a tuple of them, each row by itself.
+        size: D, the columns of a row.
+        dtype: What the function computes in.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], size: int, dtype: str) -> None:
+        """Keep the function; it is traced when it is first called."""
+        self._function, self._size, self._dtype = function, size, dtype
+
+    def __call__(self, rows: Floats) -> Any:
+        """Run the function on NumPy rows [n, size]; its results are arrays of their dtype."""
+        results = self._run(ops.convert_to_tensor(rows, dtype=self._dtype))
+        return keras.tree.map_structure(lambda tensor: np.asarray(ops.convert_to_numpy(tensor), rows.dtype), results)
+
+    @property
+    def traces(self) -> int:
+        """How often it was traced."""
+        count = getattr(vars(self).get("_run"), "experimental_get_tracing_count", lambda: 0)
+        return int(count())
+
+    @cached_property
+    def _run(self) -> Callable[[Any], Any]:
+        if keras.backend.backend() == "tensorflow":
+            return traced(self._function, self._size, self._dtype)
+        return self._function  # pragma: no cover - another backend
+
+
+def traced(function: Callable[[Any], Any], size: int, dtype: str) -> Callable[[Any], Any]:
+    """Trace a function of rows [n, size] for TensorFlow; return it as it is where that can't be done."""
+    tensorflow = import_module("tensorflow")
+    signature = [tensorflow.TensorSpec([None, size], dtype)]
+    graph = tensorflow.function(function, input_signature=signature, autograph=False)
+    try:
+        graph.get_concrete_function()
+    except Exception:  # noqa: BLE001 - whatever a reader's own code raises for want of values.
+        return function
+    found: Callable[[Any], Any] = graph
+    return found
 
 
 def jacobian(function: Callable[[Any], Any], rows: Floats) -> Floats:

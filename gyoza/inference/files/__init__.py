@@ -1,0 +1,3 @@
+"""Plans as files: one safetensors file of arrays and a description of the steps; data, and never code."""
+
+__all__: list[str] = []

@@ -1,0 +1,96 @@
+"""Reading a plan from a file that anybody may have written."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from gyoza.inference.files.description import FORMAT, build
+from gyoza.inference.files.validation import check_origin, check_plan, check_proof
+from gyoza.inference.files.writing import Proof
+from gyoza.inference.plan import Plan
+
+__all__ = ["PlanError", "PlanFile", "read_plan"]
+
+TITLE = re.compile(r"gyoza plan ([1-9][0-9]{0,8})")
+PARTS = frozenset({"steps", "latent_shape", "code_shape", "dtype", "origin", "checks", "flow_digest"})
+
+
+class PlanError(ValueError):
+    """A file holds no plan that can be run; the text says what must hold and what was received."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlanFile:
+    """The content of a plan's file."""
+
+    plan: Plan
+    proof: Proof
+
+
+def read_plan(path: Path | str) -> PlanFile:
+    """Read a plan from a safetensors file.
+
+    Args:
+        path: The file, as ``CompiledFlow.save`` or ``write_plan`` wrote it.
+
+    Returns:
+        The plan, of which every step is checked to be what its class says, and its proof.
+
+    Raises:
+        PlanError: The file is damaged, no plan, of a newer format, or its steps do not fit together.
+        OSError: The file can't be read.
+    """
+    path = Path(path)
+    try:
+        metadata, arrays = read_safetensors(path)
+        return plan_file(parts_of(metadata), arrays)
+    except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
+        text = f"it names {error}, which is not there" if isinstance(error, KeyError) else str(error)
+        raise PlanError(f"{path.name} must hold a plan that can be run: {text}") from error
+
+
+def read_safetensors(path: Path) -> tuple[Mapping[str, str], dict[str, NDArray[Any]]]:
+    """Read the metadata and the arrays of a safetensors file."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict.
+    except SafetensorError as error:
+        raise ValueError(f"it is no safetensors file, or a damaged one ({error})") from error
+
+
+def parts_of(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return the described parts of a plan, once the format is known to be one of ours."""
+    title = TITLE.fullmatch(metadata.get("format", ""))
+    if title is None:
+        raise ValueError(
+            f"its metadata must name the format 'gyoza plan'. Received: {metadata.get('format', 'none')!r:.40}. Save it by "
+            "CompiledFlow.save"
+        )
+    if int(title[1]) > FORMAT:
+        raise ValueError(
+            f"this version of gyoza reads formats up to {FORMAT}. Received: format {title[1]}. Use a newer version, or "
+            "save the plan anew by this one"
+        )
+    parts = json.loads(metadata.get("plan", ""))
+    if not isinstance(parts, dict) or parts.keys() != PARTS:
+        raise ValueError(f"its parts must be {', '.join(sorted(PARTS))}. Received: {', '.join(map(str, parts))}")
+    return parts
+
+
+def plan_file(parts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> PlanFile:
+    """Build a plan from its parts and check it."""
+    built = {name: build(part, arrays) for name, part in parts.items()}
+    proof = Proof(built.pop("checks"), built.pop("flow_digest"))
+    check_proof(proof)
+    if built["origin"] is not None:
+        check_origin(built["origin"])
+    plan = Plan(**{**built, "dtype": np.dtype(str(built["dtype"]))})
+    check_plan(plan)
+    return PlanFile(plan, proof)
