@@ -168,7 +168,7 @@ async def test_a_delay_gathers_rows(gate: Gate, pool: ThreadPoolExecutor) -> Non
 
 
 async def test_a_delay_counts_from_the_arrival(gate: Gate, pool: ThreadPoolExecutor) -> None:
-    """What waited for longer than the delay while a pass ran goes right after it; what is younger waits on."""
+    """What waited for longer than the delay while a pass ran goes right after it, and takes along what is younger."""
     queue = batcher(gate, pool, delay_s=0.05)
     first = ask(queue, 4)
     await gate.wait_until_begun()
@@ -339,6 +339,31 @@ async def test_an_error_reaches_all_of_its_pass(
     assert record.exc_info is not None
     assert len((await ask(queue, 2))[0]) == 2
     assert queue.stats.refused == {Refusal.FAILED: 2}
+
+
+async def test_an_error_does_not_reach_who_went_away(gate: Gate, pool: ThreadPoolExecutor) -> None:
+    """Who went away while a pass ran is counted as that, whether the pass fails then or not."""
+
+    def failing(rows: Floats) -> Results:
+        gate(rows)
+        raise ValueError("boom")
+
+    for function, refused in (
+        (failing, {Refusal.DISCONNECTED: 1, Refusal.FAILED: 1}),
+        (gate, {Refusal.DISCONNECTED: 1}),
+    ):
+        gate.open.clear()
+        gate.begun.clear()
+        queue = Batcher(function, pool, {}, Limits(4, 8))
+        gone, other = ask(queue, 1), ask(queue, 2)
+        await gate.wait_until_begun()
+        gone.cancel()
+        await turns()
+        gate.open.set()
+        await asyncio.wait([gone, other])
+        assert gone.cancelled()
+        assert (other.exception() is None) == (function is gate)
+        assert queue.stats.refused == refused
 
 
 async def test_an_error_ends_a_large_request(pool: ThreadPoolExecutor) -> None:
