@@ -1,6 +1,5 @@
 """The engine: all that the API sees of computing."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -28,17 +27,24 @@ class Engine:
 
     Args:
         repository: Where the models are.
+        threads: So many passes are computed at once.
         max_batch_rows: The most rows in one pass.
         max_queue_rows: The most rows that wait in one queue.
         batch_delay_s: So long an incomplete batch waits for more rows.
     """
 
     def __init__(
-        self, repository: Repository, *, max_batch_rows: int, max_queue_rows: int, batch_delay_s: float = 0.0
+        self,
+        repository: Repository,
+        *,
+        threads: int,
+        max_batch_rows: int,
+        max_queue_rows: int,
+        batch_delay_s: float = 0.0,
     ) -> None:
         """Start the pool; its threads start when they are needed."""
         self._repository = repository
-        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="gyoza-compute")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-compute")
         self._limits = Limits(max_batch_rows, max_queue_rows, batch_delay_s)
         self._batchers: WeakKeyDictionary[Model, dict[Lane, Batcher]] = WeakKeyDictionary()
         self._open: WeakSet[Batcher] = WeakSet()

@@ -19,7 +19,7 @@ from tests.app.worlds import coupled, loaded, put, rows
 
 def engine_of(repository: Repository) -> Engine:
     """An engine with small batches."""
-    return Engine(repository, max_batch_rows=8, max_queue_rows=64)
+    return Engine(repository, threads=2, max_batch_rows=8, max_queue_rows=64)
 
 
 async def test_the_primitives(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ async def test_models_share_the_pool(tmp_path: Path) -> None:
     """Many requests to several models and primitives at once are each answered as if they were alone."""
     for name in "abc":
         put(tmp_path, name, text="coupled")
-    engine = Engine(loaded(tmp_path), max_batch_rows=8, max_queue_rows=1000)
+    engine = Engine(loaded(tmp_path), threads=2, max_batch_rows=8, max_queue_rows=1000)
     asked = [("abc"[number % 3], rows(1 + number % 20, seed=number)) for number in range(60)]
     deadline = time.monotonic() + 30
     codes = await asyncio.gather(*(engine.run(name, 1, Primitive.ENCODE, latents, deadline) for name, latents in asked))
@@ -106,7 +106,7 @@ async def test_models_share_the_pool(tmp_path: Path) -> None:
 async def test_a_closed_engine_is_not_ready(tmp_path: Path) -> None:
     """When the engine closes, what waits ends as not ready, and so does whatever comes after."""
     put(tmp_path)
-    engine = Engine(loaded(tmp_path), max_batch_rows=8, max_queue_rows=64, batch_delay_s=10.0)
+    engine = Engine(loaded(tmp_path), threads=2, max_batch_rows=8, max_queue_rows=64, batch_delay_s=10.0)
     ask = partial(engine.run, "tiny", 1, Primitive.ENCODE, rows(1), time.monotonic() + 10)
     waiting = asyncio.create_task(ask())
     await asyncio.sleep(0)
