@@ -5,8 +5,9 @@ from functools import partial
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
-from app.engine.batcher import Batcher, Limits, ending
+from app.engine.batcher import Batcher, Limits, ending, quick_rows
 from app.engine.jobs import Results
+from app.engine.spread import SMALLEST_PART, Spread
 from app.engine.stats import Stats
 from app.model import Model, Primitive
 from app.repository import Repository
@@ -27,7 +28,7 @@ class Engine:
 
     Args:
         repository: Where the models are.
-        threads: So many passes are computed at once.
+        threads: So many passes are computed at once, and so many parts of one.
         max_batch_rows: The most rows in one pass.
         max_queue_rows: The most rows that wait in one queue.
         batch_delay_s: So long an incomplete batch waits for more rows.
@@ -45,6 +46,8 @@ class Engine:
         """Start the pool; its threads start when they are needed."""
         self._repository = repository
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-compute")
+        self._helpers = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-part")
+        self._threads = threads
         self._limits = Limits(max_batch_rows, max_queue_rows, batch_delay_s)
         self._batchers: WeakKeyDictionary[Model, dict[Lane, Batcher]] = WeakKeyDictionary()
         self._open: WeakSet[Batcher] = WeakSet()
@@ -84,12 +87,15 @@ class Engine:
         for batcher in self._open:
             batcher.close()
         self._pool.shutdown(cancel_futures=True)
+        self._helpers.shutdown()
 
     def _batcher(self, model: Model, lane: Lane) -> Batcher:
         lanes = self._batchers.setdefault(model, {})
         if lane not in lanes:
             function = model.flow.encode if lane.primitive is Primitive.ENCODE else partial(invert, model.flow)
-            lanes[lane] = Batcher(function, self._pool, model.seconds[lane.primitive], self._limits)
+            seconds = model.seconds[lane.primitive]
+            spread = Spread(function, self._helpers, self._threads, max(SMALLEST_PART, quick_rows(seconds)))
+            lanes[lane] = Batcher(spread, self._pool, seconds, self._limits)
             self._open.add(lanes[lane])
         return lanes[lane]
 
