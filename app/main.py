@@ -89,6 +89,7 @@ def open_services(settings: Settings, loader: Loader, peers: Peers) -> Services:
         threads=threads_of(settings.workers),
         max_batch_rows=settings.max_batch_rows,
         max_queue_rows=settings.queue_rows,
+        batch_delay_s=settings.batch_delay_ms / 1e3,
     )
     return Services(settings, repository, engine, peers)
 

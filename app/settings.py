@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     max_queue_rows: int | None = Field(
         None, ge=1, description="Most rows waiting per model and direction; unset: two batches."
     )
+    batch_delay_ms: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="Milliseconds that an incomplete batch waits for more rows."
+    )
     request_timeout_s: float = Field(
         30.0, gt=0, allow_inf_nan=False, description="Seconds after which a request without answer gets 504."
     )

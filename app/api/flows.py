@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from app.api.bodies import body_limit, codec_of, read_body
 from app.api.dependencies import services_of
+from app.api.disconnects import unless_disconnected
 from app.api.operations import Call, Fields, Operation, beside, encode, factors, invert
 from app.api.views import factors_list
 from app.codecs import Codec
@@ -76,7 +77,7 @@ async def answer(operation: FlowOperation, request: Request) -> Response:
     pieces = await read_body(request, *body_limit(codec, settings), deadline)
     parse = partial(parsed, codec, pieces, operation.request, call.model.flow.dtype)
     body, form = await beside(sum(map(len, pieces)), parse)
-    fields = await operation.run(call, body)
+    fields = await unless_disconnected(request, operation.run(call, body))
     return await written(codec, {"model": call.entry.name, "version": str(call.entry.version), **fields}, form)
 
 
