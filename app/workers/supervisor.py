@@ -147,7 +147,7 @@ class Supervisor:
         elif worker.loaded is None:
             yield f"{worker.name} is loading"
         elif not worker.loaded.ready:
-            yield f"{worker.name} has versions that are UNAVAILABLE"
+            yield f"{worker.name}: {faults(worker.loaded)}"
 
     def _announce(self) -> None:
         """When all workers have loaded for the first time, tell what is served: by the one that serves least."""
@@ -163,6 +163,14 @@ class Supervisor:
 def counted(loaded: Loaded) -> tuple[int, int]:
     """Count the versions that are READY, and all."""
     return sum(version.state == State.READY for version in loaded.versions), len(loaded.versions)
+
+
+def faults(loaded: Loaded) -> str:
+    """Tell the versions that are not READY, and why."""
+    told = (
+        f"{v.name} version {v.version} is {v.state} ({v.reason})" for v in loaded.versions if v.state != State.READY
+    )
+    return ", ".join(told) or "it has found no model"
 
 
 def pause_after(early_deaths: int) -> int:
@@ -185,7 +193,6 @@ def supervise(settings: Settings, listener: socket.socket, url: str, command: Se
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Every connection inherits it.
     with tempfile.TemporaryFile() as log_lock:
         configure_logging(settings, log_lock.fileno())
-
         launcher = Launcher(settings, url, log_lock.fileno(), command)
 
         async def serve() -> int:

@@ -19,7 +19,7 @@ from tests.app.worlds import coupled, loaded, put, rows
 
 def engine_of(repository: Repository) -> Engine:
     """An engine with small batches."""
-    return Engine(repository, max_batch_rows=8, max_queue_rows=64)
+    return Engine(repository, threads=2, max_batch_rows=8, max_queue_rows=64)
 
 
 async def test_the_primitives(tmp_path: Path) -> None:

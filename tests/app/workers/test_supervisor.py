@@ -24,9 +24,10 @@ from app.peers import Peers
 from app.serving import open_port
 from app.settings import Settings
 from app.workers.channel import MOST_WAITING
+from app.workers.messages import Loaded, Version
 from app.workers.processes import Launcher, WorkerProcess
 from app.workers.server import WorkerServer
-from app.workers.supervisor import LONGEST_PAUSE_S, Supervisor, pause_after
+from app.workers.supervisor import LONGEST_PAUSE_S, Supervisor, faults, pause_after
 from tests.app.servers import ROOT, SECONDS, serving
 from tests.app.worlds import LATENTS, command_of, put
 
@@ -126,9 +127,9 @@ def test_one_worker_that_is_not_ready_makes_all_not_ready(folder: Path) -> None:
     with serving_by_workers(folder) as (server, client, workers, _):
         (folder / "tiny" / "1" / "flow.keras").write_text("?")
         os.kill(workers[0], signal.SIGKILL)
-        reason = f"(process {worker_of(server)}) has versions that are UNAVAILABLE"
+        reason = f"(process {worker_of(server)}): tiny version 1 is UNAVAILABLE (flow.keras must be a .keras archive)"
         wait_until(lambda: reason in not_ready(client))
-        wait_until(lambda: "tiny version 1 is UNAVAILABLE" in not_ready(client))
+        wait_until(lambda: "Every model must be READY. tiny version 1 is UNAVAILABLE" in not_ready(client))
         server.terminate()
         assert ends(server, workers) == 0
 
@@ -233,7 +234,7 @@ settings = Settings(port=0, workers=2, request_timeout_s=0.1)
 sys.exit(supervise(settings, open_port(settings), "", sys.argv[1:]))
 """
 ENDS = "raise SystemExit(3)"
-HANGS = "import sys, time; print('begins', file=sys.stderr, flush=True); time.sleep(600)"
+HANGS = r"import os, time; os.write(2, b'begins\n'); time.sleep(600)"
 HANGS_UP = """
 import json, os, sys, time
 given = json.load(sys.stdin)
@@ -327,6 +328,15 @@ async def test_a_signal_before_it_serves_is_remembered(tmp_path: Path) -> None:
         assert not server.should_exit
         server.handle_exit(signal.SIGTERM, None)
         assert server.should_exit
+
+
+def test_what_is_wrong_with_a_worker_is_told() -> None:
+    """Of a worker that is not ready each version that is not READY is told, or that there is none."""
+    bad = Version(name="tiny", version=1, state="UNAVAILABLE", reason="it is broken")
+    good = Version(name="tiny", version=2, state="READY", reason=None)
+    loaded = Loaded(ready=False, versions=(bad, good, bad), story="")
+    assert faults(loaded) == ", ".join(["tiny version 1 is UNAVAILABLE (it is broken)"] * 2)
+    assert "no model" in faults(Loaded(ready=False, versions=(), story=""))
 
 
 def test_the_pauses() -> None:
