@@ -216,8 +216,10 @@ def test_a_hanging_worker_holds_up_no_other(folder: Path) -> None:
     with serving_by_workers(folder) as (server, client, workers, _), ThreadPoolExecutor(count) as threads:
         os.kill(workers[0], signal.SIGSTOP)
         answers = [threads.submit(get, client, "/livez") for _ in range(count)]
-        wait_until(lambda: sum(answer.done() for answer in answers) >= count - MOST_WAITING)
-        os.kill(workers[0], signal.SIGCONT)
+        try:
+            wait_until(lambda: sum(answer.done() for answer in answers) >= count - MOST_WAITING)
+        finally:
+            os.kill(workers[0], signal.SIGCONT)
         assert [answer.result().status_code for answer in answers] == [200] * count
         server.terminate()
         assert ends(server, workers) == 0
