@@ -1,6 +1,7 @@
 """Log lines on standard error, for people or for machines; never the content of a tensor."""
 
 import logging
+import time
 from datetime import UTC, datetime
 
 import orjson
@@ -8,6 +9,24 @@ import orjson
 from app.settings import Settings
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class TextFormatter(logging.Formatter):
+    """Writes lines for people. What the clock shows is worked out once a second, since that takes longest."""
+
+    def __init__(self) -> None:
+        """Begin with no second."""
+        super().__init__(TEXT)
+        self._clock = (-1, "")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name.
+        """Write local date and time to the millisecond."""
+        second, text = self._clock
+        if second != int(record.created):
+            second = int(record.created)
+            text = time.strftime(self.default_time_format, time.localtime(second))
+            self._clock = second, text
+        return f"{text},{int(record.msecs):03d}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -31,7 +50,7 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(settings: Settings) -> None:
     """Send every log line to standard error in the format that the settings choose."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else logging.Formatter(TEXT))
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
     root = logging.getLogger()
     # Not by logging.config, which closes every handler that there is, those of others too.
     root.handlers = [handler]

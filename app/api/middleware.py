@@ -1,11 +1,10 @@
 """Around every request: its id, the line about it in the log, and a last net under bugs."""
 
 import logging
+import os
 import re
 import time
-from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,8 +13,8 @@ from app.api.error_handlers import on_bug
 access_logger = logging.getLogger("gyoza.access")
 logger = logging.getLogger("gyoza.api")
 
-HEADER = "X-Request-ID"
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+HEADER = b"x-request-id"
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that can't hurt in a header or a log line."""
 CLIENT_CLOSED = 499
 
@@ -36,14 +35,14 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, request_id, status = time.perf_counter(), request_id_of(Headers(scope=scope)), 0
+        start, request_id, status = time.perf_counter(), request_id_of(scope), 0
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message["headers"] = [*message.get("headers", ()), (HEADER, request_id.encode("ascii"))]
             await send(message)
 
         try:
@@ -62,7 +61,7 @@ class RequestMiddleware:
             access_logger.info("%s %s %d %.1fms %s", scope["method"], path, status, milliseconds, request_id)
 
 
-def request_id_of(headers: Headers) -> str:
+def request_id_of(scope: Scope) -> str:
     """Take a request's id over as it is where it can't hurt; else make another one, never a mix of both."""
-    given = headers.get(HEADER, "")
-    return given if REQUEST_ID.fullmatch(given) else uuid4().hex
+    given = next((value for name, value in scope["headers"] if name == HEADER), b"")
+    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
