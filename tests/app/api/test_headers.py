@@ -74,7 +74,7 @@ def test_the_media_type_that_is_liked_best(own: str, header: str, found: str | N
     ],
 )
 def test_whether_gzip_is_asked_for(header: str, asked: bool) -> None:
-    """gzip is asked for by name or by *, with a weight above 0."""
+    """Gzip is asked for by name or by *, with a weight above 0."""
     assert accepts(header, "gzip") is asked
 
 
