@@ -12,12 +12,9 @@ TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
 class TextFormatter(logging.Formatter):
-    """Writes lines for people. What the clock shows is worked out once a second, since that takes longest."""
+    """Writes lines for people; the text of a second, which takes longest, is made once for all of its lines."""
 
-    def __init__(self) -> None:
-        """Begin with no second."""
-        super().__init__(TEXT)
-        self._clock = (-1, "")
+    _clock = (-1, "")
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name.
         """Write local date and time to the millisecond."""
@@ -50,7 +47,7 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(settings: Settings) -> None:
     """Send every log line to standard error in the format that the settings choose."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(TEXT))
     root = logging.getLogger()
     # Not by logging.config, which closes every handler that there is, those of others too.
     root.handlers = [handler]

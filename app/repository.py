@@ -15,8 +15,6 @@ logger = logging.getLogger("gyoza.repository")
 
 MODEL_NAME = FACTOR_NAME
 """Models are named by the rule for factors."""
-MOST_FOUND = 1024
-"""So many ways to name a version are remembered: one may write 1 as 01 too."""
 WARM_UP_ROWS = (1, 8, 64, 512)
 LOADING_RETRY_S = 2
 UNAVAILABLE_RETRY_S = 60
@@ -129,8 +127,7 @@ class Repository:
         if found is None:
             entry = self.find(name, version)
             found = entry, self.model(entry.name, entry.version)
-            if len(self._found) < MOST_FOUND:
-                self._found[name, version] = found
+            self._found[name, version] = found
         return found
 
     def model(self, name: str, version: int) -> Model:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_origin
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -91,15 +91,16 @@ def in_json(schema: type[Body]) -> dict[str, Any]:
 
 def in_safetensors(schema: type[Body]) -> dict[str, Any]:
     """Describe a body as a safetensors file."""
-    tensors, metadata = [], []
-    for name, field in schema.model_fields.items():
-        kind = str(field.annotation)
-        (metadata if field.annotation is str else tensors).append(f"{name}.<name>" if kind.startswith("dict") else name)
-    text = f"A safetensors file of the tensors {', '.join(tensors)}, each F16, F32 or F64"
-    described = text + (f", with {' and '.join(metadata)} as its metadata" if metadata else "")
-    return {
-        SAFETENSORS: {"schema": {"type": "string", "contentMediaType": SAFETENSORS, "description": f"{described}."}}
-    }
+    fields = schema.model_fields.items()
+    metadata = [name for name, field in fields if field.annotation is str]
+    tensors = [
+        f"{name}.<name>" if get_origin(field.annotation) is dict else name
+        for name, field in fields
+        if name not in metadata
+    ]
+    described = f"safetensors: {', '.join(tensors)}, each F16, F32 or F64"
+    described += f"; {' and '.join(metadata)} as metadata" if metadata else ""
+    return {SAFETENSORS: {"schema": {"type": "string", "contentMediaType": SAFETENSORS, "description": described}}}
 
 
 def problems(statuses: Any) -> dict[str, Any]:

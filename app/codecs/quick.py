@@ -100,5 +100,5 @@ def lists_in(value: Floats | dict[str, Floats]) -> int:
     """Count the lists that an array, or those of an object, came in."""
     if isinstance(value, dict):
         return sum(map(lists_in, value.values()))
-    above: tuple[int, ...] = value.shape[:-1]
-    return 1 + sum(accumulate(above, mul))
+    lists: int = sum(accumulate(value.shape[:-1], mul))
+    return 1 + lists

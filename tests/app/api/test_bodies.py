@@ -51,8 +51,12 @@ def raw_deflate(content: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("coding", "compress"),
-    [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("GZIP", gzip.compress), ("identity, gzip", gzip.compress)]
-    + [("deflate", zlib.compress), ("deflate", raw_deflate), ("identity", bytes), ("", bytes), (" , identity", bytes)],
+    [
+        *((name, gzip.compress) for name in ("gzip", "x-gzip", "GZIP", "identity, gzip")),
+        ("deflate", zlib.compress),
+        ("deflate", raw_deflate),
+        *((name, bytes) for name in ("identity", "", " , identity")),
+    ],
 )
 async def test_compressed_bodies_are_read(
     client: httpx.AsyncClient, coding: str, compress: Callable[[bytes], bytes]

@@ -110,10 +110,10 @@ async def test_both_media_types_are_shown(client: httpx.AsyncClient) -> None:
     for body in (operation["requestBody"], operation["responses"]["200"]):
         assert list(body["content"]) == list(CODECS)
     request = operation["requestBody"]["content"]["application/vnd.safetensors"]["schema"]["description"]
-    assert "the tensors codes, factors.<name>, each F16, F32 or F64." in request
+    assert request == "safetensors: codes, factors.<name>, each F16, F32 or F64"
     answer = paths["/encode"]["post"]["responses"]["200"]["content"]["application/vnd.safetensors"]["schema"]
     assert "codes, logdet, log_likelihood" in answer["description"]
-    assert "model and version as its metadata" in answer["description"]
+    assert "model and version as metadata" in answer["description"]
     assert list(paths["/factors"]["get"]["responses"]["200"]["content"]) == ["application/json"]
 
 

@@ -26,7 +26,7 @@ async def test_both_ways_lead_to_the_same(folder: Path, prefix: str, body: dict[
     async with client_of(app) as client:
         for name in ("encode", "factors", "invert"):
             short = await client.post(f"{prefix}/{name}", json=body, headers=headers)
-            app.middleware_stack, whole = app.middleware_stack._app, app.middleware_stack
+            app.middleware_stack, whole = app.build_middleware_stack(), app.middleware_stack
             long = await client.post(f"{prefix}/{name}", json=body, headers=headers)
             app.middleware_stack = whole
             assert (short.status_code, short.content, dict(short.headers)) == (

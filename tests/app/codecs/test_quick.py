@@ -16,14 +16,13 @@ from app.codecs.nests import JsonReader
 from app.errors import GyozaError
 from app.tensors import TensorError
 
-Read = dict[str, Any] | str
 NUMBERS = st.one_of(
     st.floats(),
     st.integers(),
     st.integers(-(2**70), 2**70),
     st.sampled_from([0, -0.0, 1e39, -1e39, 3.4028235677973366e38, 5e-324, 2**63, 2**64 - 1, 2**64, 10**400]),
 )
-ENTRIES = NUMBERS | st.booleans() | st.none() | st.text(max_size=3) | st.just({})
+ENTRIES: st.SearchStrategy[Any] = NUMBERS | st.booleans() | st.none() | st.text(max_size=3) | st.just({})
 RAGGED = st.recursive(ENTRIES, lambda inner: st.lists(inner, max_size=3), max_leaves=12)
 SHAPES = arrays_of.array_shapes(min_dims=1, max_dims=5, max_side=3)
 REGULAR = SHAPES.flatmap(
@@ -45,7 +44,7 @@ def nested(numbers: list[Any], shape: tuple[int, ...]) -> list[Any]:
 
 
 def arrays(values: Any, reader: JsonReader) -> Any:
-    """Make arrays of a field, or what is said of it: an object of two or more fields is one of tensors, for this test."""
+    """Make arrays of a field, and of the members of an object; or what is said of it."""
     if isinstance(values, dict):
         return {name: arrays(value, reader) for name, value in values.items()}
     try:

@@ -24,8 +24,9 @@ DTYPES = st.sampled_from(["float16", "float32", "float64"])
 
 def finite(dtype: str) -> st.SearchStrategy[np.ndarray[Any, Any]]:
     """Arrays [n, …] of finite entries."""
-    width = np.dtype(dtype).itemsize * 8
-    return arrays_of.arrays(dtype, SHAPES, elements=st.floats(allow_nan=False, allow_infinity=False, width=width))
+    return arrays_of.arrays(
+        dtype, SHAPES, elements=arrays_of.from_dtype(np.dtype(dtype), allow_nan=False, allow_infinity=False)
+    )
 
 
 ARRAYS = DTYPES.flatmap(finite)
