@@ -4,6 +4,7 @@ Whatever is not such a body is left to the sure way, which also finds the words 
 """
 
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import accumulate, chain
 from operator import mul
@@ -13,10 +14,8 @@ import numpy as np
 
 from gyoza.inference.plan import Floats
 
-THERE = find_spec("simdjson") is not None
-"""Not for every Python: where the parser is missing, every body goes the sure way."""
-if THERE:
-    import simdjson
+simdjson: Any = import_module("simdjson") if find_spec("simdjson") else None
+"""The parser; there is none for the newest Pythons, where every body then goes the sure way."""
 
 MOST_FIELDS = 64
 """Each field is looked for among all of them: of more, that would take long."""
@@ -31,7 +30,7 @@ def quick_fields(body: bytes) -> dict[str, Any] | None:
     Returns:
         Arrays of float64, and objects of arrays; None where the body must go the sure way.
     """
-    if not THERE:
+    if simdjson is None:
         return None
     try:
         fields = {name: value_of(value) for name, value in members(simdjson.Parser().parse(body))}

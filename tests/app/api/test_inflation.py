@@ -85,6 +85,13 @@ def test_a_bomb_is_inflated_step_by_step(coding: str, wbits: int) -> None:
     assert peak < 8 * STEP
 
 
+@pytest.mark.parametrize(("coding", "wbits"), [("gzip", 31), ("deflate", 15), ("deflate", -15)])
+@pytest.mark.parametrize("size", [STEP - 1, STEP, STEP + 1, *range(STEP + 20, STEP + 100, 10)])
+def test_what_is_left_at_the_end_is_found(coding: str, wbits: int, size: int) -> None:
+    """Content that the last bytes make, and that does not fit into a step any more, is not lost."""
+    assert inflate(deflated(bytes(size), wbits, 9), coding) == bytes(size)
+
+
 def test_the_ratio_is_the_highest() -> None:
     """No body inflates to more than the ratio that its work is judged by."""
     size = 16 * 2**20
