@@ -1,5 +1,6 @@
 """Around every request: its id, the line about it in the log, and a last net under bugs."""
 
+import asyncio
 import logging
 import os
 import re
@@ -58,14 +59,16 @@ class RequestMiddleware:
             await response(scope, receive, send_with_id)
         finally:
             if access_logger.isEnabledFor(logging.INFO):
-                access_logger.handle(access_record(scope, status, time.perf_counter() - start, request_id))
+                # Not at once, since the server puts what it was sent on the wire only when it has its turn again.
+                loop = asyncio.get_running_loop()
+                loop.call_soon(log_access, scope, status, time.perf_counter() - start, request_id)
 
 
-def access_record(scope: Scope, status: int, seconds: float, request_id: str) -> logging.LogRecord:
-    """Make the line about a request; by hand, since a logger would look through the stack for its caller first."""
+def log_access(scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    """Log the line about a request; a record made by hand, since a logger looks through the stack for its caller first."""
     path = scope["path"].encode("unicode_escape").decode("ascii")
     values = (scope["method"], path, status, 1e3 * seconds, request_id)
-    return logging.LogRecord(access_logger.name, logging.INFO, __file__, 0, LINE, values, None)
+    access_logger.handle(logging.LogRecord(access_logger.name, logging.INFO, __file__, 0, LINE, values, None))
 
 
 def request_id_of(scope: Scope) -> str:

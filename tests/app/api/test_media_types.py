@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,30 @@ async def test_files_are_never_compressed(client: httpx.AsyncClient) -> None:
     body = file_of(latents=np.tile(ARRAY, (500, 1)))
     answer = await client.post("/encode", content=body, headers={**SAFETENSORS, "Accept-Encoding": "gzip"})
     assert "content-encoding" not in answer.headers
+
+
+JSON_BODY = json.dumps({"factors": {"residual": [[1.5, -2]], "digit": [[3e-4]], "color": [[1]]}}).encode()
+FILE_BODY = file_of(factors__residual=ARRAY[:, :2], factors__digit=ARRAY[:, :1], factors__color=ARRAY[:, 3:])
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (JSON_BODY, {}),
+        (FILE_BODY, SAFETENSORS),
+        (gzip.compress(JSON_BODY), {"Content-Encoding": "gzip"}),
+        (gzip.compress(FILE_BODY), {**SAFETENSORS, "Content-Encoding": "gzip"}),
+        (zlib.compress(JSON_BODY), {"Content-Encoding": "deflate"}),
+    ],
+)
+async def test_damaged_bodies_are_never_a_bug(client: httpx.AsyncClient, body: bytes, headers: dict[str, str]) -> None:
+    """Whichever bytes of a good body are changed, it is answered or refused for what it is, and is no error of ours."""
+    assert (await client.post("/invert", content=body, headers=headers)).status_code == 200
+    random = np.random.default_rng(0)
+    for _ in range(150):
+        damaged = bytearray(body)
+        for place in random.integers(len(body), size=random.integers(1, 4)):
+            damaged[place] = random.integers(256)
+        cut = len(body) - int(random.integers(3)) * int(random.integers(len(body)))
+        answer = await client.post("/invert", content=bytes(damaged[: max(cut, 0)]), headers=headers)
+        assert answer.status_code in {200, 400, 413, 422}, bytes(damaged)
