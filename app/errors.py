@@ -12,7 +12,8 @@
         ├── NotReady            loading, unavailable or draining
         └── DeadlineExceeded    no answer within the request's deadline
 
-Beside the tree stands ``UnloadableModel``: no request meets it, its text becomes the reason of an UNAVAILABLE version.
+Beside the tree stand ``UnloadableModel``, which no request meets: its text becomes the reason of an UNAVAILABLE version;
+and ``PassFailed``, a bug that the log tells of already.
 """
 
 # ruff: noqa: N818 - the names are those of the problems that clients see, without "Error" behind each.
@@ -98,3 +99,7 @@ class DeadlineExceeded(TryLater):
 
 class UnloadableModel(Exception):
     """A model's files are not as they must be, or its flow did not pass the load checks; the text says why."""
+
+
+class PassFailed(Exception):
+    """A pass through a flow raised an error, which is in the log once for all requests whose rows were in it."""

@@ -22,8 +22,10 @@ from app.api.shortcut import Shortcut
 from app.engine import Engine
 from app.errors import GyozaError
 from app.model import Loader, load_with_keras
+from app.peers import Peers
 from app.repository import Repository
 from app.settings import Settings
+from app.threads import threads_of
 
 LOADING = "gyoza-loading"
 """The name of the thread that loads the models."""
@@ -32,7 +34,10 @@ OnLoaded = Callable[[Repository, float], None]
 
 
 def create_app(
-    settings: Settings | None = None, loader: Loader = load_with_keras, on_loaded: OnLoaded = lambda *_: None
+    settings: Settings | None = None,
+    loader: Loader = load_with_keras,
+    on_loaded: OnLoaded = lambda *_: None,
+    peers: Peers | None = None,
 ) -> FastAPI:
     """Wire the service.
 
@@ -40,6 +45,7 @@ def create_app(
         settings: How; by default what the environment says.
         loader: What makes a flow of a file; by default the library, which needs Keras.
         on_loaded: Told when the models are loaded.
+        peers: The workers beside this one, which must be ready too; by default there are none.
 
     Returns:
         The application. Its lifespan loads the models beside the serving, and closes what it opened.
@@ -51,7 +57,7 @@ def create_app(
         version=gyoza.__version__,
         summary="Disentangling normalizing flows: latents to factors and back.",
         routes=[*flow_routes()],
-        lifespan=partial(lifespan, settings, loader, on_loaded),
+        lifespan=partial(lifespan, partial(open_services, settings, loader, peers or Peers()), on_loaded),
         exception_handlers={GyozaError: on_gyoza_error, HTTPException: on_http_error},
         openapi_url=None,
         redirect_slashes=False,
@@ -65,11 +71,9 @@ def create_app(
 
 
 @asynccontextmanager
-async def lifespan(
-    settings: Settings, loader: Loader, on_loaded: OnLoaded, _: FastAPI
-) -> AsyncIterator[dict[str, Any]]:
+async def lifespan(open_all: Callable[[], Services], on_loaded: OnLoaded, _: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Open what lives as long as the application, load beside the serving, and close at the end."""
-    services = open_services(settings, loader)
+    services = open_all()
     # A daemon, since a load can't be interrupted: the process may end in the middle of one.
     Thread(target=load, args=(services.repository, on_loaded), name=LOADING, daemon=True).start()
     try:
@@ -79,11 +83,17 @@ async def lifespan(
         services.engine.close()
 
 
-def open_services(settings: Settings, loader: Loader) -> Services:
+def open_services(settings: Settings, loader: Loader, peers: Peers) -> Services:
     """Open all that lives as long as the application."""
     repository = Repository(settings.models_dir, settings.default_model, loader, settings.max_batch_rows)
-    engine = Engine(repository, max_batch_rows=settings.max_batch_rows, max_queue_rows=settings.queue_rows)
-    return Services(settings, repository, engine)
+    engine = Engine(
+        repository,
+        threads=threads_of(settings.workers),
+        max_batch_rows=settings.max_batch_rows,
+        max_queue_rows=settings.queue_rows,
+        batch_delay_s=settings.batch_delay_ms / 1e3,
+    )
+    return Services(settings, repository, engine, peers)
 
 
 def load(repository: Repository, on_loaded: OnLoaded) -> None:

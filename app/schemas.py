@@ -173,6 +173,9 @@ class ModelDetail(ModelItem):
     factors: list[FactorItem] | None = None
     layers: int | NotRecorded = NOT_RECORDED
     parameters: int | NotRecorded = NOT_RECORDED
+    traces: int | NotRecorded = Field(
+        NOT_RECORDED, description="How often a backend traced code that the plan calls; constant once it is warm."
+    )
     files: dict[str, str] | NotRecorded = Field(NOT_RECORDED, description="File name to SHA-256.")
     libraries: dict[str, str] | NotRecorded = Field(NOT_RECORDED, description="Library to version.")
     checks: list[CheckItem] | NotRecorded = NOT_RECORDED

@@ -14,6 +14,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
+    workers: int = Field(1, ge=1, description="Processes that serve on the port, each with its own compiled models.")
     models_dir: Path = Field(Path("models"), description="Folder of the models, <name>/<version>/flow.keras in it.")
     default_model: str | None = Field(
         None, description="Model that paths without a model mean; unset: the only READY one."
@@ -27,6 +28,9 @@ class Settings(BaseSettings):
     max_batch_rows: int = Field(1_024, ge=1, description="Most rows in one pass through the flow.")
     max_queue_rows: int | None = Field(
         None, ge=1, description="Most rows waiting per model and direction; unset: two batches."
+    )
+    batch_delay_ms: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="Milliseconds that an incomplete batch waits for more rows."
     )
     request_timeout_s: float = Field(
         30.0, gt=0, allow_inf_nan=False, description="Seconds after which a request without answer gets 504."

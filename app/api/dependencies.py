@@ -7,6 +7,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from app.engine import Engine
+from app.peers import Peers
 from app.repository import Repository
 from app.settings import Settings
 
@@ -18,6 +19,7 @@ class Services:
     settings: Settings
     repository: Repository
     engine: Engine
+    peers: Peers
 
 
 def services_of(request: Request) -> Services:

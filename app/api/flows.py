@@ -15,6 +15,7 @@ from starlette.routing import Route
 from app.api.answers import GZIP, WORTH_IT, Answer, gzipped
 from app.api.bodies import JSON, body_limit, codec_of, coding_of, joined, read_body
 from app.api.dependencies import services_of
+from app.api.disconnects import unless_disconnected
 from app.api.headers import accepts, best_media_type, headers_of
 from app.api.inflation import MOST_RATIO
 from app.api.operations import Call, Fields, Operation, beside, encode, factors, invert
@@ -80,7 +81,11 @@ async def answer(operation: FlowOperation, request: Request) -> Answer:
     headers = headers_of(request.scope)
     codec = codec_of(headers)
     body, form = await received(request, headers, codec, operation.request, call)
-    fields = {"model": call.entry.name, "version": str(call.entry.version), **await operation.run(call, body)}
+    fields = {
+        "model": call.entry.name,
+        "version": str(call.entry.version),
+        **await unless_disconnected(request, operation.run(call, body)),
+    }
     return await written(headers, codec, fields, form)
 
 

@@ -20,9 +20,13 @@ async def livez() -> Status:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Tell whether the models are ready", responses={503: {"model": Problem}})
 async def readyz(services: ServicesDependency) -> Status:
-    """All versions found must be READY; with GYOZA_STRICT_READINESS=false, at least one."""
+    """All versions found must be READY; with GYOZA_STRICT_READINESS=false, at least one; and so in every worker."""
     if not services.repository.is_ready(strict=services.settings.strict_readiness):
         raise NotReady(why_not(services.repository), LOADING_RETRY_S)
+    if services.peers.waiting:
+        raise NotReady(
+            f"Every worker must be ready. {'; '.join(services.peers.waiting)}. Try again in a moment.", LOADING_RETRY_S
+        )
     return Status(status="ready")
 
 

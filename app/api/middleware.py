@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.error_handlers import on_bug
+from app.errors import PassFailed
 
 access_logger = logging.getLogger("gyoza.access")
 logger = logging.getLogger("gyoza.api")
@@ -52,7 +53,7 @@ class RequestMiddleware:
         except ClientDisconnect:
             status = CLIENT_CLOSED
         except Exception as error:
-            logger.exception("request %s failed", request_id)
+            logger.exception("request %s failed", request_id, exc_info=not isinstance(error, PassFailed))
             if status:
                 raise
             response = await on_bug(Request(scope), error)

@@ -59,6 +59,7 @@ def facts(model: Model) -> dict[str, object]:
         "factors": None if model.layout is None else factor_items(model.layout),
         "layers": NOT_RECORDED if loaded.layers is None else loaded.layers,
         "parameters": NOT_RECORDED if loaded.parameters is None else loaded.parameters,
+        "traces": flow.traces,
         "files": dict(model.files),
         "libraries": dict(loaded.libraries) or NOT_RECORDED,
         "checks": check_items(model),

@@ -1,63 +1,66 @@
 """One queue in front of one function: rows in, rows out, bounded, with deadlines."""
 
 import asyncio
+import logging
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import TypeAlias
 
 import numpy as np
 
-from app.errors import DeadlineExceeded, NotReady, Overloaded
+from app.engine.jobs import Computed, Function, Job, Piece, Results, compute
+from app.engine.queue import RowQueue
+from app.engine.stats import Refusal, Stats, Tally
+from app.errors import DeadlineExceeded, NotReady, Overloaded, PassFailed
 from gyoza.inference.plan import Floats
 
-Results: TypeAlias = tuple[Floats, ...]
-"""Arrays [n, …] of as many rows as went in."""
+logger = logging.getLogger("gyoza.engine")
+
 INLINE_SECONDS = 1e-3
-"""A pass that takes less runs at once: handing it to a thread would cost more than it holds up others."""
+"""A pass that takes less runs on the loop: handing it to a thread would cost more than it holds up others."""
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """Rows [n, …] that wait, and who waits for them."""
+@dataclass(frozen=True)
+class Limits:
+    """How much a batcher takes at once."""
 
-    rows: Floats
-    future: asyncio.Future[Results]
+    max_batch_rows: int
+    """The most rows in one pass."""
+    max_queue_rows: int
+    """The most rows that wait; see ``RowQueue`` about larger requests."""
+    delay_s: float = 0.0
+    """So long an incomplete batch waits for more rows; at 0 just for those that this turn of the loop reads."""
 
 
 class Batcher:
-    """Runs a function on rows; what waits while it runs goes through it together next time.
+    """Runs a function on rows; those of requests that come together, or while it is busy, go through it together.
+
+    All of it happens on the event loop but the passes themselves: one at a time, a quick one on the loop as well, any
+    other in the pool.
 
     Args:
-        function: Rows [n, …] to results; rows must not influence each other.
-        pool: Where it runs, unless it is quick.
-        seconds: How long a pass of so many rows takes.
-        max_batch_rows: The most rows in one pass.
-        max_queue_rows: The most rows that wait; one larger request may wait alone.
+        function: What to run.
+        pool: Where it runs.
+        seconds: How long a pass of so many rows took at warm-up.
+        limits: How much at once.
     """
 
-    def __init__(
-        self,
-        function: Callable[[Floats], Results],
-        pool: Executor,
-        seconds: Mapping[int, float],
-        *,
-        max_batch_rows: int,
-        max_queue_rows: int,
-    ) -> None:
+    def __init__(self, function: Function, pool: Executor, seconds: Mapping[int, float], limits: Limits) -> None:
         """Start with an empty queue."""
         self._function = function
         self._pool = pool
-        self._quick_rows = max((rows for rows, taken in seconds.items() if taken < INLINE_SECONDS), default=0)
-        self._max_batch_rows = max_batch_rows
-        self._max_queue_rows = max_queue_rows
-        self._queue: deque[Job] = deque()
-        self._waiting_rows = 0
-        self._worker: asyncio.Task[None] | None = None
+        self._quick_rows = quick_rows(seconds)
+        self._delay_s = limits.delay_s
+        self._queue = RowQueue(limits.max_batch_rows, limits.max_queue_rows)
+        self._tally = Tally(seconds)
+        self._running_rows = 0
+        self._next: asyncio.Handle | None = None
+
+    @property
+    def stats(self) -> Stats:
+        """What was done so far."""
+        return self._tally.stats(self._queue.waiting_rows)
 
     async def run(self, rows: Floats, deadline: float) -> Results:
         """Run the function on rows.
@@ -72,75 +75,153 @@ class Batcher:
         Raises:
             DeadlineExceeded: The deadline passed.
             Overloaded: The queue is full.
+            NotReady: It was closed while the rows waited.
+            PassFailed: The function raised an error.
         """
-        if time.monotonic() >= deadline:
-            raise too_late()
-        if self._worker is None and len(rows) <= self._quick_rows:
-            return self._function(rows)
-        job = self._enqueue(rows)
+        job = self._admit(rows, deadline)
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                return await job.future
-        except TimeoutError as error:
-            raise too_late() from error
+            return await job.future
+        except asyncio.CancelledError:
+            self._forget(job)
+            raise
         finally:
-            with suppress(ValueError):
-                self._queue.remove(job)
-                self._waiting_rows -= len(rows)
+            self._queue.drop(job)
+            if job.timer is not None:
+                job.timer.cancel()
 
-    def _enqueue(self, rows: Floats) -> Job:
-        if self._queue and self._waiting_rows + len(rows) > self._max_queue_rows:
-            raise Overloaded(
-                f"At most {self._max_queue_rows} rows may wait for one model. Received: {len(rows)} rows while "
-                f"{self._waiting_rows} wait. Try again after the time in Retry-After."
-            )
-        job = Job(rows, asyncio.get_running_loop().create_future())
-        self._queue.append(job)
-        self._waiting_rows += len(rows)
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+    def close(self) -> None:
+        """End what waits as not ready; what runs finishes, and nothing may come any more."""
+        for job in self._queue:
+            self._refuse(job, Refusal.CLOSED, ending())
+
+    def _admit(self, rows: Floats, deadline: float) -> Job:
+        now = time.monotonic()
+        if now >= deadline:
+            raise self._refused(Refusal.DEADLINE, too_late())
+        if not self._queue.has_room(len(rows)):
+            raise self._refused(Refusal.OVERLOADED, self._overloaded(len(rows)))
+        job = Job(rows, asyncio.get_running_loop().create_future(), deadline, now)
+        self._queue.add(job)
+        if self._running_rows or self._delay_s:
+            self._watch(job)
+        if not self._running_rows:
+            self._begin_or_wait(now)
         return job
 
-    async def _work(self) -> None:
-        try:
-            while self._queue:
-                jobs = self._next_jobs()
-                computed = self._submit(jobs)
-                await asyncio.wait([computed])
-                deliver(jobs, computed)
-        finally:
-            self._worker = None
+    def _begin_or_wait(self, now: float) -> None:
+        """Begin a complete batch at once, another when no more can be waited for."""
+        if self._queue.is_complete:
+            self._begin()
+        elif self._next is None:
+            delay_s = self._delay_s and self._queue.waiting_since + self._delay_s - now
+            self._begin_later(delay_s)
 
-    def _submit(self, jobs: Sequence[Job]) -> asyncio.Future[list[Results]]:
+    def _begin_later(self, delay_s: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            return loop.run_in_executor(self._pool, self._compute, jobs)
-        except RuntimeError:  # The pool is closed: those who wait must hear of it as of a pass that was cancelled.
-            refused: asyncio.Future[list[Results]] = loop.create_future()
-            refused.cancel()
-            return refused
+        self._next = loop.call_later(delay_s, self._begin) if delay_s > 0 else loop.call_soon(self._begin)
 
-    def _next_jobs(self) -> list[Job]:
-        jobs = [self._queue.popleft()]
-        count = len(jobs[0].rows)
-        while self._queue and count + len(self._queue[0].rows) <= self._max_batch_rows:
-            jobs.append(self._queue.popleft())
-            count += len(jobs[-1].rows)
-        self._waiting_rows -= count
-        return jobs
+    def _begin(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        pieces = self._queue.take()
+        rows = sum(stop - start for _, start, stop in pieces)
+        if rows <= self._quick_rows:
+            self._run_here(pieces)
+        else:
+            self._run_in_pool(pieces, rows)
 
-    def _compute(self, jobs: Sequence[Job]) -> list[Results]:
-        rows = jobs[0].rows if len(jobs) == 1 else np.concatenate([job.rows for job in jobs])
-        pieces = []
-        for start in range(0, len(rows), self._max_batch_rows):
-            if all(job.future.done() for job in jobs):
-                return []
-            pieces.append(self._function(rows[start : start + self._max_batch_rows]))
-        joined = pieces[0] if len(pieces) == 1 else tuple(map(np.concatenate, zip(*pieces, strict=True)))
-        ends = list(accumulate(len(job.rows) for job in jobs))
-        return [
-            tuple(array[end - len(job.rows) : end] for array in joined) for job, end in zip(jobs, ends, strict=True)
-        ]
+    def _run_here(self, pieces: Sequence[Piece]) -> None:
+        now = time.monotonic()
+        for job, _, _ in pieces:
+            if now >= job.deadline:
+                self._expire(job)
+        computed = compute(self._function, pieces)
+        self._deliver(pieces, computed, computed.seconds)
+        if self._queue.waiting_rows and self._next is None:
+            self._begin_later()
+
+    def _run_in_pool(self, pieces: Sequence[Piece], rows: int) -> None:
+        self._running_rows = rows
+        for job in (*self._queue, *(piece.job for piece in pieces)):
+            self._watch(job)
+        start, loop = time.monotonic(), asyncio.get_running_loop()
+        self._pool.submit(compute, self._function, pieces).add_done_callback(
+            lambda done: loop.call_soon_threadsafe(self._finish, pieces, done, start)
+        )
+
+    def _finish(self, pieces: Sequence[Piece], done: Future[Computed], start: float) -> None:
+        now = time.monotonic()
+        self._running_rows = 0
+        if done.cancelled():
+            for job, _, _ in pieces:
+                self._refuse(job, Refusal.CLOSED, ending())
+        else:
+            self._deliver(pieces, done.result(), now - start)
+        if not self._queue.waiting_rows:
+            return
+        if self._delay_s:
+            self._begin_or_wait(now)
+        else:
+            self._begin()
+
+    def _deliver(self, pieces: Sequence[Piece], computed: Computed, seconds: float) -> None:
+        if computed.rows:
+            self._tally.passed(computed.rows, computed.seconds, seconds)
+        if computed.error is not None:
+            text = "a pass of %d rows failed, and with it %d requests"
+            logger.error(text, computed.rows, len(pieces), exc_info=computed.error)
+        for piece in pieces:
+            if computed.error is not None:
+                self._refuse(piece.job, Refusal.FAILED, failed(computed.error))
+            elif piece.is_last and not piece.job.future.done():
+                self._answer(piece.job)
+
+    def _answer(self, job: Job) -> None:
+        self._tally.answered(job.waited_s)
+        job.future.set_result(job.results)
+
+    def _watch(self, job: Job) -> None:
+        """End the wait of a job at its deadline."""
+        if job.timer is None and not job.future.done():
+            delay_s = max(0.0, job.deadline - time.monotonic())
+            job.timer = asyncio.get_running_loop().call_later(delay_s, self._expire, job)
+
+    def _expire(self, job: Job) -> None:
+        self._refuse(job, Refusal.DEADLINE, too_late())
+
+    def _refuse(self, job: Job, reason: Refusal, error: Exception) -> None:
+        if not job.future.done():
+            job.future.set_exception(self._refused(reason, error))
+            self._queue.drop(job)
+
+    def _refused(self, reason: Refusal, error: Exception) -> Exception:
+        self._tally.refused[reason] += 1
+        return error
+
+    def _forget(self, job: Job) -> None:
+        """Note that nobody waits for a job any more."""
+        if job.future.cancelled():
+            self._tally.refused[Refusal.DISCONNECTED] += 1
+        else:
+            job.future.exception()  # It came in the same turn of the loop; asyncio would complain that nobody saw it.
+
+    def _overloaded(self, rows: int) -> Overloaded:
+        waiting = self._queue.waiting_rows
+        return Overloaded(
+            f"At most {self._queue.max_rows} rows may wait for one model. Received: {rows} rows while {waiting} wait. "
+            "Try again after the time in Retry-After.",
+            self._tally.retry_after(waiting + self._running_rows),
+        )
+
+
+def quick_rows(seconds: Mapping[int, float]) -> int:
+    """Return how many rows a pass may have to be quick, in proportion between the counts that were timed; 0: none."""
+    if not seconds:
+        return 0
+    counts = sorted(seconds)
+    slowest = np.maximum.accumulate([seconds[count] for count in counts])
+    return int(np.interp(INLINE_SECONDS, slowest, counts, left=0))
 
 
 def too_late() -> DeadlineExceeded:
@@ -151,13 +232,13 @@ def too_late() -> DeadlineExceeded:
     )
 
 
-def deliver(jobs: Sequence[Job], computed: asyncio.Future[list[Results]]) -> None:
-    """Hand each job that is still waited for its results, or the error that there was instead."""
-    error = NotReady("This process is about to end. Try again.") if computed.cancelled() else computed.exception()
-    for number, job in enumerate(jobs):
-        if job.future.done():
-            continue
-        if error is None:
-            job.future.set_result(computed.result()[number])
-        else:
-            job.future.set_exception(error)
+def ending() -> NotReady:
+    """Say that the process ends."""
+    return NotReady("This process is about to end. Try again.")
+
+
+def failed(error: Exception) -> PassFailed:
+    """Say that a pass failed, and of what."""
+    found = PassFailed(f"the pass raised {type(error).__name__}")
+    found.__cause__ = error
+    return found

@@ -1,32 +1,57 @@
 """The engine: all that the API sees of computing."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from weakref import WeakKeyDictionary
+from typing import NamedTuple
+from weakref import WeakKeyDictionary, WeakSet
 
-from app.engine.batcher import Batcher, Results
+from app.engine.batcher import Batcher, Limits, ending, quick_rows
+from app.engine.jobs import Results
+from app.engine.spread import SMALLEST_PART, Spread
+from app.engine.stats import Stats
 from app.model import Model, Primitive
 from app.repository import Repository
 from gyoza.inference import CompiledFlow
 from gyoza.inference.plan import Floats
 
 
+class Lane(NamedTuple):
+    """What has a queue of its own."""
+
+    model: str
+    version: int
+    primitive: Primitive
+
+
 class Engine:
-    """Runs the primitives of the models of a repository, one queue per model and primitive.
+    """Runs the primitives of the models of a repository: one queue per model and primitive, one pool for all of them.
 
     Args:
         repository: Where the models are.
+        threads: So many passes are computed at once, and so many parts of one.
         max_batch_rows: The most rows in one pass.
         max_queue_rows: The most rows that wait in one queue.
+        batch_delay_s: So long an incomplete batch waits for more rows.
     """
 
-    def __init__(self, repository: Repository, *, max_batch_rows: int, max_queue_rows: int) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        threads: int,
+        max_batch_rows: int,
+        max_queue_rows: int,
+        batch_delay_s: float = 0.0,
+    ) -> None:
         """Start the pool; its threads start when they are needed."""
         self._repository = repository
-        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="gyoza-compute")
-        self._batcher = partial(Batcher, pool=self._pool, max_batch_rows=max_batch_rows, max_queue_rows=max_queue_rows)
-        self._batchers: WeakKeyDictionary[Model, dict[Primitive, Batcher]] = WeakKeyDictionary()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-compute")
+        self._helpers = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-part")
+        self._threads = threads
+        self._limits = Limits(max_batch_rows, max_queue_rows, batch_delay_s)
+        self._batchers: WeakKeyDictionary[Model, dict[Lane, Batcher]] = WeakKeyDictionary()
+        self._open: WeakSet[Batcher] = WeakSet()
+        self._closed = False
 
     async def run(self, model: str, version: int, primitive: Primitive, rows: Floats, deadline: float) -> Results:
         """Run a primitive on rows.
@@ -42,25 +67,37 @@ class Engine:
             (codes [n, *code_shape], logdet [n]) of encode; (latents [n, *latent_shape],) of invert.
 
         Raises:
-            NotReady: The version is not READY.
+            NotReady: The version is not READY, or the engine is closed.
             DeadlineExceeded: The deadline passed.
             Overloaded: The queue is full.
+            PassFailed: The flow raised an error, which is a bug.
         """
-        return await self._lane(self._repository.model(model, version), primitive).run(rows, deadline)
+        if self._closed:
+            raise ending()
+        found = self._repository.model(model, version)
+        return await self._batcher(found, Lane(model, version, primitive)).run(rows, deadline)
+
+    def stats(self) -> dict[Lane, Stats]:
+        """Return what was done so far for each model that was asked and is still served."""
+        return {lane: batcher.stats for lanes in self._batchers.values() for lane, batcher in lanes.items()}
 
     def close(self) -> None:
-        """Finish what runs, and start nothing more."""
+        """Finish what runs, and start nothing more; what waits ends as not ready."""
+        self._closed = True
+        for batcher in self._open:
+            batcher.close()
         self._pool.shutdown(cancel_futures=True)
+        self._helpers.shutdown()
 
-    def _lane(self, model: Model, primitive: Primitive) -> Batcher:
-        lanes = self._batchers.get(model)
-        if lanes is None:
-            lanes = {
-                Primitive.ENCODE: self._batcher(model.flow.encode, seconds=model.seconds[Primitive.ENCODE]),
-                Primitive.INVERT: self._batcher(partial(invert, model.flow), seconds=model.seconds[Primitive.INVERT]),
-            }
-            self._batchers[model] = lanes
-        return lanes[primitive]
+    def _batcher(self, model: Model, lane: Lane) -> Batcher:
+        lanes = self._batchers.setdefault(model, {})
+        if lane not in lanes:
+            function = model.flow.encode if lane.primitive is Primitive.ENCODE else partial(invert, model.flow)
+            seconds = model.seconds[lane.primitive]
+            spread = Spread(function, self._helpers, self._threads, max(SMALLEST_PART, quick_rows(seconds)))
+            lanes[lane] = Batcher(spread, self._pool, seconds, self._limits)
+            self._open.add(lanes[lane])
+        return lanes[lane]
 
 
 def invert(flow: CompiledFlow, codes: Floats) -> Results:

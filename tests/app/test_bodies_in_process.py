@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from tests.app.test_cli import serving
+from tests.app.servers import serving
 from tests.app.worlds import coupled, put, rows
 
 LATENTS = rows(3000)

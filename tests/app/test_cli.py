@@ -5,9 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -17,37 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 import gyoza
-from app.cli import main, url_of
+from app.cli import main
+from app.serving import url_of
 from app.settings import Settings
+from tests.app.servers import ROOT, SECONDS, serving
 from tests.app.worlds import FACTORS, LATENTS, coupled, put, rows
-
-ROOT = Path(__file__).parents[2]
-SECONDS = 60
-
-
-def start(*arguments: str) -> subprocess.Popen[str]:
-    """Start ``gyoza`` with the tiny loader."""
-    script = "import sys; from tests.app.worlds import serve_tiny; serve_tiny(sys.argv[1:])"
-    command = [sys.executable, "-c", script, *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-@contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """A server process of a folder on a free port, with its address and what it printed when all was loaded."""
-    with start("serve", "--models-dir", str(folder), "--port", "0", *arguments) as server:
-        try:
-            assert server.stdout
-            banner = ""
-            while "curl" not in banner:
-                line = server.stdout.readline()
-                assert line, server.communicate(timeout=SECONDS)
-                banner += line
-            address = re.search(r"http://[\d.]+:\d+", banner)
-            assert address
-            yield server, address[0], banner
-        finally:
-            server.kill()
 
 
 def test_it_serves_until_it_is_told_to_stop(folder: Path) -> None:
@@ -183,6 +155,14 @@ def test_a_port_in_use(folder: Path) -> None:
     assert result.exit_code == 1
     assert f"Can't listen on 127.0.0.1 port {port}" in result.output
     assert "--port" in result.output
+
+
+def test_workers_where_there_can_be_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system whose processes can't hand on connections serves by one process, and says so of more."""
+    monkeypatch.delattr(socket, "send_fds")
+    result = CliRunner().invoke(main, ["serve", "--models-dir", str(folder), "--workers", "2"])
+    assert result.exit_code == 2
+    assert "GYOZA_WORKERS: must be 1 on this system" in result.output
 
 
 def test_wrong_settings_are_named() -> None:

@@ -25,6 +25,7 @@ def test_the_defaults_are_those_promised() -> None:
     assert (settings.host, settings.strict_readiness, settings.request_timeout_s) == ("127.0.0.1", True, 30)
     assert (settings.max_body_bytes, settings.max_json_bytes) == (64 * 2**20, 16 * 2**20)
     assert (settings.max_rows, settings.max_batch_rows, settings.queue_rows) == (65_536, 1_024, 2_048)
+    assert settings.batch_delay_ms == 0
     assert Settings(max_queue_rows=5).queue_rows == 5
 
 

@@ -1,5 +1,7 @@
 """The service over the library: real files, loaded by Keras."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
-from tests.app.worlds import client_of, put, rows
+from tests.app.worlds import affine, client_of, put, rows
 
 FACTORS = {"residual": 2, "digit": 2}
 
@@ -58,3 +60,46 @@ async def test_a_corrupted_file_stops_nobody(models: Path) -> None:
     assert states["corrupted"][0] == "UNAVAILABLE"
     assert "flow.keras" in (states["corrupted"][1] or "")
     assert answer.json()["model"] == "small"
+
+
+async def test_code_of_one_s_own_is_traced_at_warm_up_and_never_again(tmp_path: Path) -> None:
+    """A network that a plan only calls is traced while it loads; no number of rows makes it be traced anew."""
+    import keras
+
+    from gyoza.modelling.flow_layers import AdditiveCoupling, FlowModel
+    from gyoza.modelling.masks import HeavisideMask
+
+    x = keras.Input((4,))
+    network = keras.Model(x, keras.layers.Add()([keras.layers.Dense(4)(x), keras.layers.Dense(4, "tanh")(x)]))
+    at: dict[str, Any] = {"shape": [4], "axes": [1]}
+    flow = FlowModel([AdditiveCoupling(**at, compute_coupling_parameters=network, mask=HeavisideMask(**at))])
+    flow.build((None, 4))
+    flow.save(put(tmp_path, name="branched") / "flow.keras")
+    async with client_of(create_app(Settings(models_dir=tmp_path))) as client:
+        before = (await client.get("/models/branched")).json()["traces"]
+        for count in (1, 2, 7, 129):
+            latents = rows(count)
+            codes = (await client.post("/encode", json={"latents": latents.tolist()})).json()["codes"]
+            np.testing.assert_allclose(codes, np.asarray(flow(latents)[0]), rtol=1e-5, atol=1e-6)
+        after = (await client.get("/models/branched")).json()["traces"]
+    assert before == after == 1
+
+
+def test_plans_are_served_without_keras(tmp_path: Path) -> None:
+    """Where every version holds a plan, serving imports neither Keras nor a backend."""
+    compiled = affine()
+    compiled.save(put(tmp_path) / "plan.safetensors")
+    code = f"""
+import sys
+from pathlib import Path
+from app.main import create_app
+from app.repository import Repository
+from app.settings import Settings
+
+repository = Repository(Path({str(tmp_path)!r}))
+repository.load_all()
+create_app(Settings(models_dir=Path({str(tmp_path)!r})))
+assert repository.is_ready(strict=True), repository.entries
+sys.exit(bool({{"keras", "tensorflow", "jax", "torch"}} & set(sys.modules)))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

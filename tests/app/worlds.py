@@ -1,10 +1,13 @@
 """Tiny worlds: folders of models whose flows are a step or two, and applications that serve them without Keras."""
 
 import asyncio
+import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,13 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from app import cli
+from app.commands import serve
 from app.errors import UnloadableModel
 from app.main import create_app
 from app.repository import Repository
 from app.settings import Settings
+from app.workers import supervise
+from app.workers.worker import work
 from gyoza.inference import CompiledFlow, Plan
 from gyoza.inference.checks import Check, Golden, check_golden
 from gyoza.inference.plan import Affine, Coupling, Dense, DenseNetwork, Floats, Gather, Opaque
@@ -61,12 +67,28 @@ def one_way() -> CompiledFlow:
     return CompiledFlow(Plan(steps, (SIZE,), (SIZE,), np.dtype("float32")))
 
 
+def gated(path: Path) -> CompiledFlow:
+    """A flow that never runs on the loop, says that it encodes anything but zeros, and waits for a file beside its own."""
+    gate = path.with_name("gate")
+
+    def encode(rows: Floats) -> tuple[Floats, Floats]:
+        time.sleep(0.01)
+        if rows.any():
+            print("pass begins", flush=True)
+            while not gate.exists():
+                time.sleep(0.01)
+        return rows, rows[:, 0]
+
+    return CompiledFlow(Plan((Opaque(encode, lambda rows: rows),), (SIZE,), (SIZE,), np.dtype("float32")))
+
+
 def tiny_loader(path: Path, golden: Golden | None) -> TinyFlow:
     """Make the flow that the file's text names, where the library would read a flow from the file."""
     text = path.read_text()
     flows = {
         "affine": lambda: TinyFlow(affine(), FACTORS),
         "coupled": lambda: TinyFlow(coupled(), FACTORS),
+        "gated": lambda: TinyFlow(gated(path)),
         "plain": lambda: TinyFlow(affine()),
         "image": lambda: TinyFlow(affine(shape=(2, 2, 1))),
         "one way": lambda: TinyFlow(one_way()),
@@ -121,8 +143,21 @@ async def client_of(app: FastAPI, *, wait: bool = True) -> AsyncIterator[httpx.A
 
 def serve_tiny(arguments: list[str]) -> None:
     """Run the command line as users do, but with the tiny loader."""
-    vars(cli).update(create_app=lambda settings, **options: create_app(settings, tiny_loader, **options))
+    vars(serve).update(
+        create_app=lambda settings, **options: create_app(settings, tiny_loader, **options),
+        supervise=partial(supervise, command=command_of("work_tiny")),
+    )
     cli.main(arguments)
+
+
+def command_of(name: str) -> list[str]:
+    """Return the command that runs a function of this file."""
+    return [sys.executable, "-c", f"from tests.app.worlds import {name}; {name}()"]
+
+
+def work_tiny() -> None:
+    """Be a worker with the tiny loader."""
+    work(tiny_loader)
 
 
 def endless_loader(path: Path, golden: Golden | None) -> TinyFlow:
@@ -134,7 +169,7 @@ def endless_loader(path: Path, golden: Golden | None) -> TinyFlow:
 
 def serve_endlessly(arguments: list[str]) -> None:
     """Run the command line as users do, but with a loader that never ends."""
-    vars(cli).update(create_app=lambda settings, **options: create_app(settings, endless_loader, **options))
+    vars(serve).update(create_app=lambda settings, **options: create_app(settings, endless_loader, **options))
     cli.main(arguments)
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.main import create_app
+from app.peers import Peers
 from app.settings import Settings
 from gyoza.inference.checks import Golden
 from tests.app.worlds import LATENTS, TinyFlow, app_of, client_of, put, tiny_loader
@@ -44,6 +45,17 @@ async def test_loading_is_alive_but_not_ready(folder: Path) -> None:
             gate.set()
         while (await client.get("/readyz")).status_code != 200:
             await asyncio.sleep(0.001)
+
+
+async def test_others_that_are_not_ready(folder: Path) -> None:
+    """While another worker is not ready this one says so and why; once all are, it is ready."""
+    peers = Peers(["worker 2 is being started"])
+    async with client_of(create_app(Settings(models_dir=folder), tiny_loader, peers=peers)) as client:
+        answer = await client.get("/readyz")
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:gyoza:not-ready")
+        assert "worker 2 is being started" in answer.json()["detail"]
+        peers.waiting = ()
+        assert (await client.get("/readyz")).status_code == 200
 
 
 @pytest.mark.parametrize(("strict", "status"), [(True, 503), (False, 200)])

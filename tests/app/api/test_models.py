@@ -54,6 +54,7 @@ async def test_a_model_in_detail(client: httpx.AsyncClient, folder: Path) -> Non
     assert (body["code_size"], body["dtype"], body["version"], body["state"]) == (4, "float32", "1", "READY")
     assert {factor["name"]: factor["size"] for factor in body["factors"]} == FACTORS
     assert (body["layers"], body["parameters"], body["libraries"]) == (1, 8, {"gyoza": "0"})
+    assert body["traces"] == 0
     assert body["files"] == {"flow.keras": sha256((folder / "tiny/1/flow.keras").read_bytes()).hexdigest()}
     assert body["checks"] == [
         {"name": "round trip", "passed": True, "error": 1e-7, "limit": 1e-3},

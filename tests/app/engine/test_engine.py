@@ -1,8 +1,10 @@
 """The engine: a repository's models, by name, version and primitive."""
 
+import asyncio
 import gc
 import time
 import weakref
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from tests.app.worlds import coupled, loaded, put, rows
 
 def engine_of(repository: Repository) -> Engine:
     """An engine with small batches."""
-    return Engine(repository, max_batch_rows=8, max_queue_rows=64)
+    return Engine(repository, threads=2, max_batch_rows=8, max_queue_rows=64)
 
 
 async def test_the_primitives(tmp_path: Path) -> None:
@@ -57,3 +59,59 @@ async def test_no_model_is_held(tmp_path: Path) -> None:
     gc.collect()
     assert model() is None
     engine.close()
+
+
+async def test_the_counts_of_each_queue(tmp_path: Path) -> None:
+    """Every primitive of every model that was asked has counts of its own."""
+    put(tmp_path, text="coupled")
+    put(tmp_path, "other")
+    engine = engine_of(loaded(tmp_path))
+    assert engine.stats() == {}
+    for model, primitive, count in (
+        ("tiny", Primitive.ENCODE, 3),
+        ("tiny", Primitive.INVERT, 9),
+        ("other", "encode", 1),
+    ):
+        await engine.run(model, 1, Primitive(primitive), rows(count), time.monotonic() + 10)
+    assert {lane: (stats.requests, stats.passes, stats.rows) for lane, stats in engine.stats().items()} == {
+        ("tiny", 1, Primitive.ENCODE): (1, 1, 3),
+        ("tiny", 1, Primitive.INVERT): (1, 2, 9),
+        ("other", 1, Primitive.ENCODE): (1, 1, 1),
+    }
+    engine.close()
+
+
+async def test_models_share_the_pool(tmp_path: Path) -> None:
+    """Many requests to several models and primitives at once are each answered as if they were alone."""
+    for name in "abc":
+        put(tmp_path, name, text="coupled")
+    engine = Engine(loaded(tmp_path), threads=2, max_batch_rows=8, max_queue_rows=1000)
+    asked = [("abc"[number % 3], rows(1 + number % 20, seed=number)) for number in range(60)]
+    deadline = time.monotonic() + 30
+    codes = await asyncio.gather(*(engine.run(name, 1, Primitive.ENCODE, latents, deadline) for name, latents in asked))
+    again = await asyncio.gather(
+        *(
+            engine.run(name, 1, Primitive.INVERT, code, deadline)
+            for (name, _), (code, _) in zip(asked, codes, strict=True)
+        )
+    )
+    for (_, latents), (code, logdet), (latent,) in zip(asked, codes, again, strict=True):
+        expected_code, expected_logdet = coupled().encode(latents)
+        np.testing.assert_allclose(code, expected_code, rtol=1e-12)
+        np.testing.assert_allclose(logdet, expected_logdet, rtol=1e-12)
+        np.testing.assert_allclose(latent, latents, atol=1e-12)
+    engine.close()
+
+
+async def test_a_closed_engine_is_not_ready(tmp_path: Path) -> None:
+    """When the engine closes, what waits ends as not ready, and so does whatever comes after."""
+    put(tmp_path)
+    engine = Engine(loaded(tmp_path), threads=2, max_batch_rows=8, max_queue_rows=64, batch_delay_s=10.0)
+    ask = partial(engine.run, "tiny", 1, Primitive.ENCODE, rows(1), time.monotonic() + 10)
+    waiting = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    engine.close()
+    with pytest.raises(NotReady):
+        await waiting
+    with pytest.raises(NotReady):
+        await ask()

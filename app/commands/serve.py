@@ -1,0 +1,92 @@
+"""``gyoza serve``: every model of a folder over HTTP."""
+
+import inspect
+import os
+import socket
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from pydantic_core import PydanticUndefined
+
+import gyoza
+from app.announcement import count_ready, headline, shown_folder, story
+from app.commands.ending import fail
+from app.logs import configure_logging
+from app.main import create_app
+from app.repository import Repository
+from app.serving import open_port, run, url_of
+from app.settings import Settings
+from app.threads import limit_blas
+from app.workers import supervise
+
+__all__ = ["serve"]
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each setting, so that they are written down once."""
+    options = [option_of(name) for name in Settings.model_fields]
+    command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
+    command.__annotations__ = {option.name: option.annotation for option in options}
+    return command
+
+
+def option_of(name: str) -> inspect.Parameter:
+    """Make the option of one setting; left out, the environment decides, then the default."""
+    field = Settings.model_fields[name]
+    flag = name.replace("_", "-")
+    declaration = f"--{flag}/--no-{flag}" if field.annotation is bool else f"--{flag}"
+    default = (
+        "" if field.default in {None, ""} or field.default is PydanticUndefined else f" [default: {field.default}]"
+    )
+    text = f"{field.description}{default} [env: GYOZA_{name.upper()}]"
+    kind = bool if field.annotation is bool else str
+    option = Annotated[kind | None, typer.Option(declaration, help=text, show_default=False)]  # type: ignore[valid-type]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+
+
+@with_settings
+def serve(**given: Any) -> None:
+    """Serve every model of a folder over HTTP."""
+    settings = settings_of(given)
+    configure_logging(settings)
+    listener = listen(settings)
+    url = url_of(settings.host, listener)
+    typer.echo(f"gyoza {gyoza.__version__} loads the models in {shown_folder(settings.models_dir)} …")
+    if settings.workers > 1:
+        raise typer.Exit(supervise(settings, listener, url))
+
+    def announce(repository: Repository, seconds: float) -> None:
+        typer.echo(headline(url, count_ready(repository), len(repository.entries), seconds))
+        typer.echo(story(url, repository, strict=settings.strict_readiness))
+
+    limit_blas(os.environ)
+    run(create_app(settings, on_loaded=announce), settings, listener)
+
+
+def settings_of(given: dict[str, Any]) -> Settings:
+    """Read the settings, or say which can't be."""
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = "\n".join(f"GYOZA_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
+        fail(f"{wrong}\ngyoza serve --help tells what each may be.", code=2)
+    if settings.workers > 1 and not hasattr(socket, "send_fds"):
+        fail(
+            "GYOZA_WORKERS: must be 1 on this system, where processes can't hand connections to each other. "
+            f"Received: {settings.workers}. Leave --workers out.",
+            code=2,
+        )
+    return settings
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Open the port, or say why that can't be."""
+    try:
+        return open_port(settings)
+    except OSError as error:
+        fail(
+            f"Can't listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "Stop what uses it, or choose another with --port (0 takes a free one)."
+        )

@@ -1,0 +1,138 @@
+"""One worker's process, as the supervisor sees it."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from app.settings import Settings
+from app.threads import threads_of, variables_of
+from app.workers.channel import Channel
+from app.workers.messages import LONGEST_LINE, Assignment, FromSupervisor, FromWorker, Loaded, from_worker, line_of
+
+COMMAND = (
+    sys.executable,
+    "-P",
+    "-c",
+    f"import sys; sys.path[:] = {sys.path!r}; from app.workers.worker import work; work()",
+)
+"""What runs a worker: an interpreter of its own, since threads and TensorFlow do not survive a fork.
+
+It finds what this one found: with ``-m`` it would look into the working directory first, where another ``app`` may be.
+"""
+HEARD_BY_SUPERVISOR = (signal.SIGINT, signal.SIGTERM)
+END_S = 5
+"""So long a process may take to end after it closed its pipe."""
+
+
+class WorkerProcess:
+    """A process that serves.
+
+    Args:
+        number: Which of the workers it is, from 1.
+        process: The process.
+        pipe: This end of the pipe.
+        channel: Where its connections go.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        process: subprocess.Popen[bytes],
+        pipe: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        channel: Channel,
+    ) -> None:
+        """Take over what belongs to the process; it does not serve yet."""
+        self.number = number
+        self.channel = channel
+        self.serving = False
+        self.leaving = False
+        self.loaded: Loaded | None = None
+        self._process = process
+        self._reader, self._writer = pipe
+
+    @property
+    def name(self) -> str:
+        """How it is called in the log."""
+        return f"worker {self.number} (process {self._process.pid})"
+
+    def tell(self, message: FromSupervisor) -> None:
+        """Send a message; one to a worker that has died is lost."""
+        self._writer.write(line_of(message))
+
+    async def messages(self) -> AsyncIterator[FromWorker]:
+        """Yield its messages until its pipe ends, as it does when the process does."""
+        with suppress(ConnectionError):
+            async for line in self._reader:
+                yield from_worker.validate_json(line)
+
+    async def end(self) -> str:
+        """Wait for the process to end, close what belonged to it, and tell how it ended."""
+        self.channel.close()
+        self._writer.close()
+        try:
+            code = await asyncio.to_thread(self._process.wait, END_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = await asyncio.to_thread(self._process.wait)
+        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """Starts workers that all serve in the same way."""
+
+    settings: Settings
+    url: str
+    """Where the server is reached."""
+    log_lock: int
+    """The open file that is locked while a line is written to the log."""
+    command: Sequence[str]
+    """What runs a worker."""
+
+    async def start(self, number: int, on_taken: Callable[[], None]) -> WorkerProcess:
+        """Start a worker.
+
+        Args:
+            number: Which of the workers it is, from 1.
+            on_taken: Called whenever it took connections.
+
+        Raises:
+            OSError: The system starts no process.
+        """
+        (pipe, its_pipe), (channel, its_channel) = socket.socketpair(), socket.socketpair()
+        with its_pipe, its_channel:
+            try:
+                process = self._launch(number, its_pipe.fileno(), its_channel.fileno())
+            except OSError:
+                pipe.close()
+                channel.close()
+                raise
+        streams = await asyncio.open_connection(sock=pipe, limit=LONGEST_LINE)
+        return WorkerProcess(number, process, streams, Channel(channel, on_taken))
+
+    def _launch(self, number: int, pipe: int, channel: int) -> subprocess.Popen[bytes]:
+        """Start a process with its assignment, which no signal can reach before it knows what to do with it."""
+        assignment = Assignment(
+            number=number, url=self.url, settings=self.settings, pipe=pipe, channel=channel, log_lock=self.log_lock
+        )
+        files = pipe, channel, self.log_lock
+        environment = {**os.environ, **variables_of(threads_of(self.settings.workers), os.environ)}
+        with tempfile.TemporaryFile() as told:
+            told.write(assignment.model_dump_json().encode())
+            told.seek(0)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD_BY_SUPERVISOR)
+            try:
+                return subprocess.Popen(self.command, stdin=told, pass_fds=files, env=environment)  # noqa: S603 - ours.
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)

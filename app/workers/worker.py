@@ -1,0 +1,62 @@
+"""What runs in the process of a worker."""
+
+import signal
+import socket
+import sys
+
+from app import peers
+from app.announcement import story
+from app.logs import configure_logging
+from app.main import create_app
+from app.model import Loader, load_with_keras
+from app.repository import Repository
+from app.serving import configuration, leave
+from app.workers.messages import Assignment, Loaded, Version
+from app.workers.processes import HEARD_BY_SUPERVISOR
+from app.workers.server import WorkerServer
+
+
+def work(loader: Loader = load_with_keras) -> None:
+    """Serve as one of several workers, as the supervisor says through standard input, then end with the code 0.
+
+    Args:
+        loader: What makes a flow of a file.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: leave())
+    # The supervisor blocked them until now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD_BY_SUPERVISOR)
+    assignment = Assignment.model_validate_json(sys.stdin.buffer.read())
+    configure_logging(assignment.settings, assignment.log_lock)
+    server_of(assignment, loader).run()
+    leave()
+
+
+def server_of(assignment: Assignment, loader: Loader) -> WorkerServer:
+    """Make the server of a worker."""
+    settings = assignment.settings
+
+    def on_loaded(repository: Repository, _: float) -> None:
+        server.tell_from_thread(loaded(repository, assignment))
+
+    known = peers.Peers(("the other workers have not been heard of yet",))
+    server = WorkerServer(
+        configuration(create_app(settings, loader, on_loaded, known), settings),
+        pipe=socket.socket(fileno=assignment.pipe),
+        channel=socket.socket(fileno=assignment.channel),
+        known=known,
+    )
+    return server
+
+
+def loaded(repository: Repository, assignment: Assignment) -> Loaded:
+    """Tell the states of all versions."""
+    strict = assignment.settings.strict_readiness
+    return Loaded(
+        ready=repository.is_ready(strict=strict),
+        versions=tuple(
+            Version(name=entry.name, version=entry.version, state=entry.state, reason=entry.reason)
+            for entry in repository.entries
+        ),
+        story=story(assignment.url, repository, strict=strict),
+    )

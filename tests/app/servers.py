@@ -1,0 +1,37 @@
+"""Servers in processes of their own, driven as users drive them, with the tiny loader."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60
+
+
+def start(*arguments: str, run: str = "serve_tiny", **options: Any) -> subprocess.Popen[str]:
+    """Start ``gyoza`` by a function of ``tests.app.worlds``."""
+    script = f"import sys; from tests.app.worlds import {run}; {run}(sys.argv[1:])"
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str, **options: Any) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """A server process of a folder on a free port, with its address and what it printed when all was loaded."""
+    with start("serve", "--models-dir", str(folder), "--port", "0", *arguments, **options) as server:
+        try:
+            assert server.stdout
+            banner = ""
+            while "curl" not in banner:
+                line = server.stdout.readline()
+                assert line, server.communicate(timeout=SECONDS)
+                banner += line
+            address = re.search(r"http://[\d.]+:\d+", banner)
+            assert address
+            yield server, address[0], banner
+        finally:
+            server.kill()
