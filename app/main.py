@@ -66,6 +66,7 @@ def create_app(
     app.include_router(health.router)
     app.router.routes.extend(docs_routes(app, settings.root_path))
     app.add_middleware(RequestMiddleware)
+    # What must stand before the flow endpoints too belongs around the shortcut: it passes the other middleware by.
     app.middleware_stack = Shortcut(app.build_middleware_stack())
     return app
 
