@@ -16,6 +16,7 @@ from app.codecs.nests import JsonReader
 from app.errors import GyozaError
 from app.tensors import TensorError
 
+needs_parser = pytest.mark.skipif(quick.simdjson is None, reason="there is no pysimdjson for this Python")
 NUMBERS = st.one_of(
     st.floats(),
     st.integers(),
@@ -88,6 +89,7 @@ def test_both_ways_say_the_same_of_broken_bytes(tensor: list[Any], data: st.Data
     assert read(bytes(body), sure=False) == read(bytes(body), sure=True)
 
 
+@needs_parser
 @given(arrays_of.arrays("float32", SHAPES, elements=st.floats(allow_nan=False, allow_infinity=False, width=32)))
 def test_lists_of_float32_read_back(array: np.ndarray[Any, Any]) -> None:
     """What ``tolist`` makes of float32 values goes the quick way and reads back to the same values."""
@@ -122,6 +124,7 @@ RARE = [
 ]
 
 
+@needs_parser
 @pytest.mark.parametrize("body", COMMON)
 def test_common_bodies_go_the_quick_way(body: bytes) -> None:
     """Nested lists of numbers, also by the names of factors, are parsed to arrays at once."""
