@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -11,6 +12,21 @@ from app.settings import Settings
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 TEXT_OF_WORKERS = "%(asctime)s %(levelname)-7s [%(process)d] %(name)s: %(message)s"
+
+
+class TextFormatter(logging.Formatter):
+    """Writes lines for people; the text of a second, which takes longest, is made once for all of its lines."""
+
+    _clock = (-1, "")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 - logging's name.
+        """Write local date and time to the millisecond."""
+        second, text = self._clock
+        if second != int(record.created):
+            second = int(record.created)
+            text = time.strftime(self.default_time_format, time.localtime(second))
+            self._clock = second, text
+        return f"{text},{int(record.msecs):03d}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -65,7 +81,7 @@ def configure_logging(settings: Settings, lock: int | None = None) -> None:
     """
     handler = logging.StreamHandler() if lock is None else SharedHandler(lock)
     text = TEXT if settings.workers == 1 else TEXT_OF_WORKERS
-    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else logging.Formatter(text))
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(text))
     root = logging.getLogger()
     # Not by logging.config, which closes every handler that there is, those of others too.
     root.handlers = [handler]

@@ -18,6 +18,7 @@ from app.api.docs import docs_routes
 from app.api.error_handlers import on_gyoza_error, on_http_error
 from app.api.flows import flow_routes
 from app.api.middleware import RequestMiddleware
+from app.api.shortcut import Shortcut
 from app.engine import Engine
 from app.errors import GyozaError
 from app.model import Loader, load_with_keras
@@ -65,6 +66,8 @@ def create_app(
     app.include_router(health.router)
     app.router.routes.extend(docs_routes(app, settings.root_path))
     app.add_middleware(RequestMiddleware)
+    # What must stand before the flow endpoints too belongs around the shortcut: it passes the other middleware by.
+    app.middleware_stack = Shortcut(app.build_middleware_stack())
     return app
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -60,6 +60,9 @@ class Repository:
         self._loader = loader
         self._warm_up_rows = [*(rows for rows in WARM_UP_ROWS if rows < max_batch_rows), max_batch_rows]
         self._entries = find_entries(folder)
+        # What requests ask for again and again, until an entry changes: that makes another mapping of all.
+        self._found_in: Mapping[tuple[str, int], Entry] = {}
+        self._found: dict[tuple[str | None, str | None], tuple[Entry, Model]] = {}
         self.closed = False
 
     @property
@@ -118,8 +121,14 @@ class Repository:
             NotFound: As for ``find``.
             NotReady: It is not READY.
         """
-        entry = self.find(name, version)
-        return entry, self.model(entry.name, entry.version)
+        if self._found_in is not self._entries:
+            self._found, self._found_in = {}, self._entries
+        found = self._found.get((name, version))
+        if found is None:
+            entry = self.find(name, version)
+            found = entry, self.model(entry.name, entry.version)
+            self._found[name, version] = found
+        return found
 
     def model(self, name: str, version: int) -> Model:
         """Return the model of an entry that exists.

@@ -59,12 +59,22 @@ def test_the_curl_answers_with_named_factors(address: str) -> None:
 
 def test_the_script_swaps_a_color(address: str) -> None:
     """The script's round trip is within 1e-4 and its swap changes the latents."""
-    (script,) = (block for block in blocks("python") if "httpx" in block)
+    (script,) = (block for block in blocks("python") if "httpx" in block and "safetensors" not in block)
     assert len([line for line in script.splitlines() if line]) <= 10
     done = subprocess.run(
         [sys.executable, "-c", script.replace(ADDRESS, address)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert re.findall(r"(?:within 1e-4|changed): (\w+)", done.stdout) == ["True", "True"], done.stdout
+
+
+def test_the_script_sends_safetensors(address: str) -> None:
+    """The script sends a thousand rows as a file, and finds the tensors of the answer in another."""
+    (script,) = (block for block in blocks("python") if "httpx" in block and "safetensors" in block)
+    done = subprocess.run(
+        [sys.executable, "-c", script.replace(ADDRESS, address)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    shapes = {"codes": (1000, 32), "logdet": (1000,), "log_likelihood": (1000,)}
+    assert eval(done.stdout) == shapes  # noqa: S307 - printed by the README's own words.
 
 
 def test_the_library_example_makes_a_flow_that_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
-"""Reading a request's body: which codec, how much, how long."""
+"""Reading a request's body: which codec, how much, how long, how compressed."""
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
+from app.api.inflation import CODINGS, inflated
 from app.codecs import CODECS, Codec
 from app.errors import DeadlineExceeded, TooLarge, UnsupportedMediaType
 from app.settings import Settings
@@ -14,26 +17,46 @@ LENGTH_DIGITS = 18
 """So many digits of a Content-Length are more than any limit."""
 
 
-def codec_of(request: Request) -> Codec:
+def codec_of(headers: Mapping[str, str]) -> Codec:
     """Choose the codec by the content type; a body without one is taken for JSON.
 
     Raises:
-        UnsupportedMediaType: No codec reads the content type, or the body is encoded.
+        UnsupportedMediaType: No codec reads the content type.
     """
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"", "identity"}:
-        raise UnsupportedMediaType(f"A body must come without Content-Encoding. Received: {encoding}. Send it plain.")
-    received = request.headers.get("content-type", JSON)
-    media_type = received.partition(";")[0].strip().lower()
-    if media_type.startswith("application/") and media_type.endswith("+json"):
-        media_type = JSON
-    codec = CODECS.get(media_type)
+    received = headers.get("content-type", JSON)
+    codec = CODECS.get(received)
+    if codec is None:
+        media_type = received.partition(";")[0].strip().lower()
+        if media_type.startswith("application/") and media_type.endswith("+json"):
+            media_type = JSON
+        codec = CODECS.get(media_type)
     if codec is None:
         accepted = ", ".join(CODECS)
         raise UnsupportedMediaType(
             f"The Content-Type must be one of: {accepted}. Received: {received or 'none'}. Send the body as one of these."
         )
     return codec
+
+
+def coding_of(headers: Mapping[str, str]) -> str | None:
+    """Return how a body is compressed, None if it is not.
+
+    Raises:
+        UnsupportedMediaType: By something else than what is inflated here, or more than once.
+    """
+    received = headers.get("content-encoding")
+    if received is None:
+        return None
+    codings = [name for item in received.split(",") if (name := item.strip().lower()) not in {"", "identity"}]
+    if not codings:
+        return None
+    coding = codings[0].removeprefix("x-")
+    if len(codings) > 1 or coding not in CODINGS:
+        raise UnsupportedMediaType(
+            f"The Content-Encoding must be one of: {', '.join(CODINGS)}, once. Received: {received}. Send the body as one "
+            "of these, or plain."
+        )
+    return coding
 
 
 def body_limit(codec: Codec, settings: Settings) -> tuple[int, str]:
@@ -43,11 +66,14 @@ def body_limit(codec: Codec, settings: Settings) -> tuple[int, str]:
     return settings.max_body_bytes, "GYOZA_MAX_BODY_BYTES"
 
 
-async def read_body(request: Request, limit: int, setting: str, deadline: float) -> list[bytes]:
+async def read_body(
+    receive: Receive, headers: Mapping[str, str], limit: int, setting: str, deadline: float
+) -> list[bytes]:
     """Read a body in the pieces that arrive, and of a larger one no more than the limit.
 
     Args:
-        request: The request.
+        receive: Where the pieces come from.
+        headers: The request's.
         limit: The most bytes.
         setting: The setting that holds the limit, for the refusal.
         deadline: On the clock of ``time.monotonic``.
@@ -58,23 +84,48 @@ async def read_body(request: Request, limit: int, setting: str, deadline: float)
     Raises:
         TooLarge: The body is larger than the limit, as declared or as it arrives.
         DeadlineExceeded: It did not arrive in time.
+        ClientDisconnect: The client left before it arrived.
     """
-    declared = request.headers.get("content-length", "")
+    declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:LENGTH_DIGITS]) > limit:
         raise too_large(limit, setting, f"a Content-Length of {declared}")
-    chunks, size = [], 0
+    pieces: list[bytes] = []
+    size, more = 0, True
     try:
         async with asyncio.timeout(deadline - time.monotonic()):
-            async for chunk in request.stream():
-                size += len(chunk)
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                piece, more = message.get("body", b""), message.get("more_body", False)
+                size += len(piece)
                 if size > limit:
                     raise too_large(limit, setting, f"at least {size} bytes")
-                chunks.append(chunk)
+                pieces.append(piece)
     except TimeoutError as error:
         raise DeadlineExceeded(
             f"The body must arrive within the request's deadline. Received: {size} bytes by then. Send it faster."
         ) from error
-    return chunks
+    return pieces
+
+
+def joined(pieces: Sequence[bytes], coding: str | None, limit: int, setting: str) -> bytes:
+    """Put the pieces of a body together, inflated where it was compressed.
+
+    Raises:
+        TooLarge: It is larger than the limit once it is inflated; no more than that of it was.
+        MalformedBody: It can't be inflated.
+    """
+    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    if coding is None:
+        return body
+    steps, size = [], 0
+    for step in inflated(body, coding):
+        size += len(step)
+        if size > limit:
+            raise too_large(limit, setting, f"{len(body)} bytes of {coding} that hold more")
+        steps.append(step)
+    return b"".join(steps)
 
 
 def too_large(limit: int, setting: str, received: str) -> TooLarge:

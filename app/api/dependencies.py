@@ -24,7 +24,7 @@ class Services:
 
 def services_of(request: Request) -> Services:
     """Return the services of the application that got a request."""
-    services: Services = request.state.services
+    services: Services = request.scope["state"]["services"]
     return services
 
 

@@ -1,7 +1,7 @@
 """The flow endpoints: one table of operations, mounted below each of three prefixes."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,18 +12,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.api.bodies import body_limit, codec_of, read_body
+from app.api.answers import GZIP, WORTH_IT, Answer, gzipped
+from app.api.bodies import JSON, body_limit, codec_of, coding_of, joined, read_body
 from app.api.dependencies import services_of
 from app.api.disconnects import unless_disconnected
+from app.api.headers import accepts, best_media_type, headers_of
+from app.api.inflation import MOST_RATIO
 from app.api.operations import Call, Fields, Operation, beside, encode, factors, invert
 from app.api.views import factors_list
-from app.codecs import Codec
+from app.codecs import CODECS, Codec
 from app.codecs.nests import shown
 from app.errors import Conflict, FieldError, InvalidInput
 from app.schemas import Body, EncodeAnswer, FactorsAnswer, InvertAnswer, InvertRequest, LatentsRequest
 from app.tensors import Form, TensorError
 
 PREFIXES = ("", "/models/{model}", "/models/{model}/versions/{version}")
+GZIP_COST = 16
+"""Compressing a byte takes as long as parsing or writing so many."""
 SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -68,23 +73,37 @@ async def get_factors(request: Request) -> Response:
     return Response(content, media_type="application/json")
 
 
-async def answer(operation: FlowOperation, request: Request) -> Response:
+async def answer(operation: FlowOperation, request: Request) -> Answer:
     """Answer one operation: body to arrays, arrays through the engine, arrays to body."""
     settings = services_of(request).settings
     deadline = time.monotonic() + settings.request_timeout_s
     call = call_of(request, deadline, switches(request, operation.switches))
-    codec = codec_of(request)
-    pieces = await read_body(request, *body_limit(codec, settings), deadline)
-    parse = partial(parsed, codec, pieces, operation.request, call.model.flow.dtype)
-    body, form = await beside(sum(map(len, pieces)), parse)
-    fields = await unless_disconnected(request, operation.run(call, body))
-    return await written(codec, {"model": call.entry.name, "version": str(call.entry.version), **fields}, form)
+    headers = headers_of(request.scope)
+    codec = codec_of(headers)
+    body, form = await received(request, headers, codec, operation.request, call)
+    fields = {
+        "model": call.entry.name,
+        "version": str(call.entry.version),
+        **await unless_disconnected(request, operation.run(call, body)),
+    }
+    return await written(headers, codec, fields, form)
+
+
+async def received(
+    request: Request, headers: Mapping[str, str], codec: Codec, schema: type[Body], call: Call
+) -> tuple[Body, Form]:
+    """Read a body, and make arrays of it."""
+    coding = coding_of(headers)
+    limit = body_limit(codec, services_of(request).settings)
+    pieces = await read_body(request.receive, headers, *limit, call.deadline)
+    size = sum(map(len, pieces)) * (MOST_RATIO if coding else 1)
+    return await beside(size, lambda: parsed(codec, joined(pieces, coding, *limit), schema, call.model.flow.dtype))
 
 
 def call_of(request: Request, deadline: float, given: Mapping[str, bool] | None = None) -> Call:
     """Find the version that a path means, and put together what an operation needs."""
-    services = services_of(request)
-    entry, model = services.repository.ready(request.path_params.get("model"), request.path_params.get("version"))
+    services, path = services_of(request), request.path_params
+    entry, model = services.repository.ready(path.get("model"), path.get("version"))
     given = given or {}
     if given.get("decode"):
         raise Conflict(f"{entry.name} must be served with a decoder for ?decode=true, and is not. Ask without it.")
@@ -93,6 +112,8 @@ def call_of(request: Request, deadline: float, given: Mapping[str, bool] | None 
 
 def switches(request: Request, names: tuple[str, ...]) -> dict[str, bool]:
     """Read query parameters that are true or false."""
+    if not names or not request.scope["query_string"]:
+        return {}
     given = {name: request.query_params[name] for name in names if name in request.query_params}
     wrong = [
         FieldError(name, f"must be true or false. Received: {text}")
@@ -104,9 +125,7 @@ def switches(request: Request, names: tuple[str, ...]) -> dict[str, bool]:
     return {name: SWITCH[text] for name, text in given.items()}
 
 
-def parsed(
-    codec: Codec, pieces: Sequence[bytes], schema: type[Body], dtype: np.dtype[np.floating[Any]]
-) -> tuple[Body, Form]:
+def parsed(codec: Codec, body: bytes, schema: type[Body], dtype: np.dtype[np.floating[Any]]) -> tuple[Body, Form]:
     """Decode a body and check it against its schema; also tell the form that its first tensor had.
 
     Raises:
@@ -115,7 +134,7 @@ def parsed(
     """
     reader = codec.reader(dtype)
     try:
-        return schema.model_validate(codec.decode(b"".join(pieces)), context=reader), reader.form
+        return schema.model_validate(codec.decode(body), context=reader), reader.form
     except ValidationError as error:
         known = ", ".join(schema.model_fields)
         raise InvalidInput(*(field_error(dict(item), known) for item in error.errors(include_url=False))) from error
@@ -135,13 +154,22 @@ def field_error(item: Mapping[str, Any], known: str) -> FieldError:
     return FieldError(field, messages.get(item["type"], str(cause or item["msg"])))
 
 
-async def written(codec: Codec, fields: Fields, form: Form) -> Response:
-    """Write an answer, a large one in a thread."""
+async def written(headers: Mapping[str, str], own: Codec, fields: Fields, form: Form) -> Answer:
+    """Write an answer in the media type and the coding that are asked for, a large one in a thread."""
+    codec = CODECS[best_media_type(headers.get("accept", ""), CODECS, own.media_type)]
     content = await beside(size_of(fields), partial(codec.encode, fields, form))
-    return Response(content, media_type=codec.media_type)
+    # The bytes of floats are hardly shorter compressed; their digits are.
+    if codec.media_type != JSON or len(content) < WORTH_IT or not accepts(headers.get("accept-encoding", ""), GZIP):
+        return Answer(content, codec.media_type)
+    return Answer(await beside(GZIP_COST * len(content), partial(gzipped, content)), codec.media_type, GZIP)
 
 
 def size_of(fields: Fields) -> int:
     """Count the bytes of all arrays."""
-    values = fields.values()
-    return sum(size_of(value) if isinstance(value, Mapping) else getattr(value, "nbytes", 0) for value in values)
+    size = 0
+    for value in fields.values():
+        if isinstance(value, np.ndarray):
+            size += value.nbytes
+        elif isinstance(value, dict):
+            size += size_of(value)
+    return size

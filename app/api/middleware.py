@@ -1,11 +1,11 @@
 """Around every request: its id, the line about it in the log, and a last net under bugs."""
 
+import asyncio
 import logging
+import os
 import re
 import time
-from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,10 +15,11 @@ from app.errors import PassFailed
 access_logger = logging.getLogger("gyoza.access")
 logger = logging.getLogger("gyoza.api")
 
-HEADER = "X-Request-ID"
-REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+HEADER = b"x-request-id"
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that can't hurt in a header or a log line."""
 CLIENT_CLOSED = 499
+LINE = "%s %s %d %.1fms %s"
 
 
 class RequestMiddleware:
@@ -37,14 +38,14 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, request_id, status = time.perf_counter(), request_id_of(Headers(scope=scope)), 0
+        start, request_id, status = time.perf_counter(), request_id_of(scope), 0
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message["headers"] = [*message.get("headers", ()), (HEADER, request_id.encode("ascii"))]
             await send(message)
 
         try:
@@ -58,12 +59,20 @@ class RequestMiddleware:
             response = await on_bug(Request(scope), error)
             await response(scope, receive, send_with_id)
         finally:
-            milliseconds = 1e3 * (time.perf_counter() - start)
-            path = scope["path"].encode("unicode_escape").decode("ascii")
-            access_logger.info("%s %s %d %.1fms %s", scope["method"], path, status, milliseconds, request_id)
+            if access_logger.isEnabledFor(logging.INFO):
+                # Not at once, since the server puts what it was sent on the wire only when it has its turn again.
+                loop = asyncio.get_running_loop()
+                loop.call_soon(log_access, scope, status, time.perf_counter() - start, request_id)
 
 
-def request_id_of(headers: Headers) -> str:
+def log_access(scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    """Log the line about a request; a record made by hand, since a logger looks through the stack for its caller first."""
+    path = scope["path"].encode("unicode_escape").decode("ascii")
+    values = (scope["method"], path, status, 1e3 * seconds, request_id)
+    access_logger.handle(logging.LogRecord(access_logger.name, logging.INFO, __file__, 0, LINE, values, None))
+
+
+def request_id_of(scope: Scope) -> str:
     """Take a request's id over as it is where it can't hurt; else make another one, never a mix of both."""
-    given = headers.get(HEADER, "")
-    return given if REQUEST_ID.fullmatch(given) else uuid4().hex
+    given = next((value for name, value in scope["headers"] if name == HEADER), b"")
+    return given.decode("ascii") if REQUEST_ID.fullmatch(given) else os.urandom(16).hex()

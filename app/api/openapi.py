@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_origin
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -13,6 +13,7 @@ from app.api.flows import OPERATIONS, PREFIXES, FlowOperation
 from app.codecs import CODECS
 from app.schemas import Body, FactorsList, Problem
 
+JSON, SAFETENSORS = CODECS
 REFERENCE = "#/components/schemas/{model}"
 READ_ERRORS = (404, 409, 503)
 
@@ -40,7 +41,10 @@ def flow_paths() -> Iterator[tuple[str, dict[str, Any]]]:
                     "summary": "Show the factor layout",
                     "operationId": operation_id("get", prefix, operation.name),
                     "parameters": path_parameters(prefix),
-                    "responses": {"200": content("The layout", FactorsList), **problems(READ_ERRORS)},
+                    "responses": {
+                        "200": {"description": "The layout", "content": in_json(FactorsList)},
+                        **problems(READ_ERRORS),
+                    },
                 }
             yield f"{prefix}/{operation.name}", methods
 
@@ -77,8 +81,26 @@ def path_parameters(prefix: str) -> list[dict[str, Any]]:
 
 def content(description: str, schema: type[Body]) -> dict[str, Any]:
     """Describe a body in every media type that a codec writes."""
-    reference = {"$ref": REFERENCE.format(model=schema.__name__)}
-    return {"description": description, "content": {media_type: {"schema": reference} for media_type in CODECS}}
+    return {"description": description, "content": {**in_json(schema), **in_safetensors(schema)}}
+
+
+def in_json(schema: type[Body]) -> dict[str, Any]:
+    """Describe a body as JSON."""
+    return {JSON: {"schema": {"$ref": REFERENCE.format(model=schema.__name__)}}}
+
+
+def in_safetensors(schema: type[Body]) -> dict[str, Any]:
+    """Describe a body as a safetensors file."""
+    fields = schema.model_fields.items()
+    metadata = [name for name, field in fields if field.annotation is str]
+    tensors = [
+        f"{name}.<name>" if get_origin(field.annotation) is dict else name
+        for name, field in fields
+        if name not in metadata
+    ]
+    described = f"safetensors: {', '.join(tensors)}, each F16, F32 or F64"
+    described += f"; {' and '.join(metadata)} as metadata" if metadata else ""
+    return {SAFETENSORS: {"schema": {"type": "string", "contentMediaType": SAFETENSORS, "description": described}}}
 
 
 def problems(statuses: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class TensorReader(Protocol):
     def form(self) -> Form:
         """The form of the body's first tensor; lists where it had none."""
 
-    def __call__(self, value: object) -> Floats:
+    def __call__(self, value: Any) -> Floats:
         """Make one array [n, …] of a value.
 
         Raises:

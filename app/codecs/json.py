@@ -1,4 +1,4 @@
-"""JSON bodies: orjson and NumPy, with no Python object per number beyond those that the parser makes."""
+"""JSON bodies: most are parsed to arrays at once, the others by orjson, with an object per number."""
 
 import base64
 import json
@@ -10,14 +10,26 @@ import orjson
 
 from app.codecs.base import Codec
 from app.codecs.nests import JsonReader
+from app.codecs.quick import quick_fields
 from app.errors import FieldError, InvalidInput, MalformedBody
 from app.tensors import Form
+from gyoza.inference.plan import Floats
 
 JSON_NAMES = {list: "an array", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
 
 
 def decode(body: bytes) -> dict[str, object]:
-    """Parse a body to its fields.
+    """Parse a body to its fields, the quick way where it is open.
+
+    Raises:
+        MalformedBody: It is not JSON, even to a lenient reader.
+        InvalidInput: It is no object, or names a field twice.
+    """
+    return quick_fields(body) or decode_surely(body)
+
+
+def decode_surely(body: bytes) -> dict[str, object]:
+    """Parse any body to its fields, of which no two may have one name.
 
     Raises:
         MalformedBody: It is not JSON, even to a lenient reader.
@@ -77,21 +89,28 @@ def count_keys(value: object) -> int:
 
 def encode(fields: Mapping[str, Any], form: Form) -> bytes:
     """Write fields; arrays of two axes or more are tensors and take the form, those of one axis are lists always."""
-    return orjson.dumps(
-        {name: written(value, form) for name, value in fields.items()}, option=orjson.OPT_SERIALIZE_NUMPY
-    )
+    return orjson.dumps(written(fields, form), option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def written(value: Any, form: Form) -> Any:
-    """Return what orjson writes for one value."""
-    if isinstance(value, Mapping):
-        return {name: written(item, form) for name, item in value.items()}
-    if not isinstance(value, np.ndarray):
-        return value
-    if form is Form.LISTS or value.ndim == 1:
-        return np.ascontiguousarray(value)
-    data = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
-    return {"dtype": value.dtype.name, "shape": value.shape, "base64": base64.b64encode(data.tobytes()).decode("ascii")}
+def written(fields: Mapping[str, Any], form: Form) -> dict[str, Any]:
+    """Return what orjson writes for an object."""
+    values = {}
+    for name, value in fields.items():
+        if isinstance(value, np.ndarray):
+            values[name] = written_array(value, form)
+        elif isinstance(value, dict):
+            values[name] = written(value, form)
+        else:
+            values[name] = value
+    return values
+
+
+def written_array(array: Floats, form: Form) -> Any:
+    """Return what orjson writes for one array."""
+    if form is Form.LISTS or array.ndim == 1:
+        return np.ascontiguousarray(array)
+    data = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return {"dtype": array.dtype.name, "shape": array.shape, "base64": base64.b64encode(data.tobytes()).decode("ascii")}
 
 
 CODEC = Codec("application/json", decode, JsonReader, encode)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from app.codecs.arrays import MAX_AXES, casted, finite_array
 from app.errors import MalformedBody
 from app.tensors import Form, TensorError
 from gyoza.inference.plan import Floats
@@ -16,7 +17,6 @@ from gyoza.inference.plan import Floats
 WIRE_DTYPES = {name: np.dtype(name).newbyteorder("<") for name in ("float16", "float32", "float64")}
 NUMBERS = frozenset({int, float})
 BASE64_KEYS = frozenset({"dtype", "shape", "base64"})
-MAX_AXES = 32
 TENSOR = 'nested lists of numbers or {"dtype", "shape", "base64"}'
 
 
@@ -38,7 +38,7 @@ class JsonReader:
         return self._form or Form.LISTS
 
     def __call__(self, value: object) -> Floats:
-        """Make one array [n, …] of nested lists or of an object with base64.
+        """Make one array [n, …] of nested lists, of the array that they were parsed to, or of an object with base64.
 
         Raises:
             TensorError: The value is no tensor, or holds an entry that is not finite in the dtype.
@@ -48,7 +48,17 @@ class JsonReader:
             self._form = self._form or Form.BASE64
             return array_of_base64(value, self._dtype)
         self._form = self._form or Form.LISTS
+        if isinstance(value, np.ndarray):
+            return array_of_parsed(value, self._dtype)
         return array_of_lists(value, self._dtype)
+
+
+def array_of_parsed(value: Floats, dtype: np.dtype[np.floating[Any]]) -> Floats:
+    """Cast an array of float64 that was parsed from nested lists; all must be finite in ``dtype``."""
+    array = casted(value, dtype)
+    if np.isfinite(array).all():
+        return array
+    raise next(faults(value.tolist(), value.shape, dtype, ()))
 
 
 def array_of_lists(value: object, dtype: np.dtype[np.floating[Any]]) -> Floats:
@@ -127,7 +137,7 @@ def is_finite(value: float, dtype: np.dtype[np.floating[Any]]) -> bool:
 
 def shown(value: object) -> str:
     """Name a JSON value in a few characters."""
-    if isinstance(value, list):
+    if isinstance(value, list | np.ndarray):
         return "a list"
     if isinstance(value, dict):
         return "an object"
@@ -155,12 +165,7 @@ def array_of_base64(value: dict[str, object], dtype: np.dtype[np.floating[Any]])
             f"A tensor of shape {list(shape)} and dtype {source.name} must have {prod(shape) * source.itemsize} bytes. "
             f"Received: {len(data)}. Send as many bytes as that, or the shape and dtype that fit them."
         )
-    with np.errstate(over="ignore"):
-        array = np.frombuffer(data, source).reshape(shape).astype(dtype)
-    finite = np.isfinite(array)
-    if not finite.all():
-        raise TensorError(f"must be finite in {dtype}", tuple(map(int, np.argwhere(~finite)[0])))
-    return array
+    return finite_array(np.frombuffer(data, source).reshape(shape), dtype)
 
 
 def base64_header(value: dict[str, object]) -> tuple[np.dtype[Any], tuple[int, ...]]:

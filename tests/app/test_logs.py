@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.logs import configure_logging
+from app.logs import TEXT, configure_logging
 from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +33,18 @@ def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert first == {"level": "info", "process": os.getpid(), "logger": "gyoza.access", "message": "GET /livez"}
     assert second["message"] == "request abc failed"
     assert "ValueError: invalid" in second["exception"]
+
+
+def test_text_lines_are_as_their_format_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for people is what the format makes of it, whatever the second, with and without a stack trace."""
+    configure_logging(Settings())
+    (handler,) = logging.getLogger().handlers
+    slow = logging.Formatter(TEXT)
+    for created in (0.0, 0.25, 86_399.999, 1e9):
+        for error in (None, (ValueError, ValueError("boom"), None)):
+            record = logging.LogRecord("gyoza.access", logging.INFO, "", 0, "GET %s", ("/livez",), error)
+            record.created, record.msecs = created, created % 1 * 1000
+            assert handler.format(record) == slow.format(record)
 
 
 def test_text_lines_from_a_level_on(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,13 +3,15 @@
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from app.errors import NotFound, NotReady
 from app.repository import Repository, State
-from tests.app.worlds import loaded, put, tiny_loader
+from gyoza.inference.checks import Golden
+from tests.app.worlds import TinyFlow, loaded, put, tiny_loader
 
 
 def states(repository: Repository) -> dict[tuple[str, int], State]:
@@ -84,6 +86,24 @@ def test_the_default_model(tmp_path: Path) -> None:
     put(tmp_path, name="c")
     with pytest.raises(NotFound, match=r"2 models are READY, not one.*a, b, c"):
         loaded(tmp_path).find()
+
+
+def test_what_was_found_is_found_until_it_changes(tmp_path: Path) -> None:
+    """A path that was asked for before means the same version, and another one as soon as that is READY."""
+    for version, text in (("1", "affine"), ("2", "affine")):
+        put(tmp_path, version=version, text=text)
+    found = []
+
+    def loader(path: Path, golden: Golden | None) -> TinyFlow:
+        with suppress(NotReady):
+            found.append(repository.ready("tiny")[0].version)
+        return tiny_loader(path, golden)
+
+    repository = Repository(tmp_path, loader=loader, max_batch_rows=8)
+    repository.load_all()
+    assert found == [1]
+    assert repository.ready("tiny")[0].version == 2
+    assert repository.ready("tiny") is repository.ready("tiny")
 
 
 def test_loading_is_a_state(tmp_path: Path) -> None:

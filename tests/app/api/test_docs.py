@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.routing import Match
 
 from app.api.flows import OPERATIONS
+from app.codecs import CODECS
 from app.schemas import EncodeAnswer, FactorsAnswer, FactorsList, InvertAnswer, ModelDetail, ModelList, Problem
 from tests.app.worlds import LATENTS, app_of, client_of
 
@@ -100,6 +101,20 @@ async def test_both_forms_of_a_tensor_are_shown(client: httpx.AsyncClient) -> No
     forms = schemas["LatentsRequest"]["properties"]["latents"]["oneOf"]
     assert [form["type"] for form in forms] == ["array", "object"]
     assert schemas["LatentsRequest"]["additionalProperties"] is False
+
+
+async def test_both_media_types_are_shown(client: httpx.AsyncClient) -> None:
+    """What a flow takes and answers is shown as JSON and as safetensors, with the names of the tensors."""
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    operation = paths["/invert"]["post"]
+    for body in (operation["requestBody"], operation["responses"]["200"]):
+        assert list(body["content"]) == list(CODECS)
+    request = operation["requestBody"]["content"]["application/vnd.safetensors"]["schema"]["description"]
+    assert request == "safetensors: codes, factors.<name>, each F16, F32 or F64"
+    answer = paths["/encode"]["post"]["responses"]["200"]["content"]["application/vnd.safetensors"]["schema"]
+    assert "codes, logdet, log_likelihood" in answer["description"]
+    assert "model and version as metadata" in answer["description"]
+    assert list(paths["/factors"]["get"]["responses"]["200"]["content"]) == ["application/json"]
 
 
 async def test_a_null_is_never_offered(client: httpx.AsyncClient) -> None:

@@ -113,7 +113,7 @@ async def test_images_are_encoded_and_have_no_factors(tmp_path: Path) -> None:
 async def test_large_requests_are_split_and_joined(tmp_path: Path) -> None:
     """More rows than one pass takes, in a body that is parsed beside the loop, give each row's own answer, in order."""
     put(tmp_path, text="coupled")
-    latents = rows(1001)
+    latents = rows(15_001)
     codes, logdet = coupled().encode(latents)
     async with client_of(app_of(tmp_path)) as client:
         body = (await client.post("/encode", json={"latents": latents.tolist()})).json()

@@ -1,5 +1,6 @@
 """What surrounds every request: id, log line, a net under bugs."""
 
+import asyncio
 import logging
 import re
 
@@ -33,6 +34,7 @@ async def test_one_line_a_request(client: httpx.AsyncClient, caplog: pytest.LogC
     with caplog.at_level(logging.INFO, "gyoza.access"):
         await client.post("/encode", json={"latents": LATENTS}, headers={"X-Request-ID": "abc"})
         await client.get("/a%0Ab")
+        await asyncio.sleep(0)
     first, second = (record.getMessage() for record in caplog.records if record.name == "gyoza.access")
     assert re.fullmatch(r"POST /encode 200 \d+\.\dms abc", first)
     assert re.fullmatch(r"GET /a\\nb 404 \d+\.\dms [0-9a-f]{32}", second)

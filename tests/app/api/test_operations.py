@@ -40,12 +40,12 @@ async def ask(client: httpx.AsyncClient, count: int) -> None:
     assert len(answer.json()["round_trip_error"]) == count
 
 
-@pytest.mark.parametrize(("count", "expected"), [(2, True), (6000, False)])
+@pytest.mark.parametrize(("count", "expected"), [(2, True), (70_000, False)])
 async def test_only_small_requests_are_worked_on_by_the_loop(
     folder: Path, on_loop: dict[str, set[bool]], count: int, expected: bool
 ) -> None:
     """Arrays of a large request are worked on in threads, so that others need not wait; small ones at once."""
-    async with client_of(app_of(folder)) as client:
+    async with client_of(app_of(folder, max_batch_rows=4096, max_rows=count)) as client:
         await ask(client, count)
     assert on_loop == {name: {expected} for name in ("log_likelihood", "check_results", "round_trip_error", "join")}
 
@@ -53,9 +53,9 @@ async def test_only_small_requests_are_worked_on_by_the_loop(
 async def test_what_is_refused_in_a_thread_is_refused_all_the_same(tmp_path: Path) -> None:
     """A large request whose results overflow gets the same 422 as a small one."""
     put(tmp_path)
-    async with client_of(app_of(tmp_path)) as client:
-        latents = rows(6000).tolist()
-        latents[5000][3] = 2e38
+    async with client_of(app_of(tmp_path, max_batch_rows=4096, max_rows=70_000)) as client:
+        latents = rows(70_000).tolist()
+        latents[69_000][3] = 2e38
         answer = await client.post("/encode", json={"latents": latents})
     assert answer.status_code == 422
-    assert "these rows overflow: 5000;" in answer.json()["detail"]
+    assert "these rows overflow: 69000;" in answer.json()["detail"]
