@@ -4,12 +4,13 @@ import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from threading import Thread
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 import gyoza
 from app.api import health, models
@@ -33,6 +34,18 @@ OnLoaded = Callable[[Repository, float], None]
 """Told once, when every model is READY or UNAVAILABLE, how many seconds that took."""
 
 
+class Service(FastAPI):
+    """The application. What must stand before the flow endpoints too belongs around the shortcut: it passes by the rest."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._shortcut(scope, receive, send)
+
+    @cached_property
+    def _shortcut(self) -> Shortcut:
+        return Shortcut(super().__call__)
+
+
 def create_app(
     settings: Settings | None = None,
     loader: Loader = load_with_keras,
@@ -52,7 +65,7 @@ def create_app(
     """
     settings = settings or Settings()
 
-    app = FastAPI(
+    app = Service(
         title="gyoza",
         version=gyoza.__version__,
         summary="Disentangling normalizing flows: latents to factors and back.",
@@ -66,8 +79,6 @@ def create_app(
     app.include_router(health.router)
     app.router.routes.extend(docs_routes(app, settings.root_path))
     app.add_middleware(RequestMiddleware)
-    # What must stand before the flow endpoints too belongs around the shortcut: it passes the other middleware by.
-    app.middleware_stack = Shortcut(app.build_middleware_stack())
     return app
 
 
