@@ -13,7 +13,7 @@ else
   install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help serve test test-jax lint format lock
+.PHONY: help serve test test-jax lint format lock bench bench-peers soak wrk
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -35,6 +35,15 @@ lint: $(VENV)/.develop ## Check style, types and layers.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: wrk $(VENV)/.develop ## Measure the plan, the service and its start beside others (ARGS=--quick: in a minute or three).
+	$(BIN)/python -m benchmarks bench $(ARGS)
+
+bench-peers: wrk $(VENV)/.develop ## Measure the service beside other model servers, which are installed below build/.
+	$(BIN)/python -m benchmarks peers $(ARGS)
+
+soak: $(VENV)/.develop ## Keep a server saturated for 10 minutes and compare every answer (ARGS="--minutes 1": less).
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
 format: $(VENV)/.develop ## Mend what ruff can mend.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -52,6 +61,9 @@ $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
 	@$(install) --no-deps --require-hashes -r requirements/$*.txt
 	@$(install) --no-deps --editable .
 	@touch $@
+
+wrk:
+	@command -v wrk > /dev/null || { echo "The benchmarks put servers under load by wrk, which is not installed. Install it: apt-get install wrk" >&2; exit 1; }
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "gyoza needs Python 3.11 or newer; this is %s. Name another one: make PYTHON=python3.13" % sys.version.split()[0])'

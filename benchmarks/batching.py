@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 # Before NumPy is imported. Threads of one matrix product wait for one another, on a busy machine for a hundred times as
@@ -57,7 +58,7 @@ class Joined:
     async def __call__(self, rows: Floats) -> Results:
         """Join the others."""
         loop = asyncio.get_running_loop()
-        future = loop.create_future()
+        future: asyncio.Future[Results] = loop.create_future()
         self.waiting.append((rows, future))
         if len(self.waiting) == 1 and self.is_timer:
             loop.call_later(0, self.flush)
@@ -104,7 +105,7 @@ async def measure(ask: Ask, tasks: int, seconds: float) -> list[float]:
 def main(seconds: float) -> None:
     """Measure every way in turn, some rounds over, and print medians over the rounds."""
     function = additive_flow(DIMENSIONS, HIDDEN, BLOCKS).encode
-    timed = {count: fastest(lambda count=count: function(np.zeros((count, DIMENSIONS)))) for count in COUNTS}
+    timed = {count: fastest(partial(function, np.zeros((count, DIMENSIONS)))) for count in COUNTS}
     print("a pass of", ", ".join(f"{count} rows: {1e3 * taken:.2f} ms" for count, taken in timed.items()))
     pool, limits = ThreadPoolExecutor(2), Limits(1024, 2048)
     ways: dict[str, Callable[[], Ask]] = {

@@ -97,7 +97,8 @@ def by_buffer(parser: Callable[[], Any]) -> Way:
 def measure(way: Way, body: bytes) -> float:
     """Return the median microseconds of a way, after one time that does not count."""
     way(body)
-    end, times = perf_counter() + SECONDS, []
+    times: list[float] = []
+    end = perf_counter() + SECONDS
     while perf_counter() < end or len(times) < FEWEST:
         start = perf_counter()
         way(body)

@@ -130,7 +130,7 @@ def measure() -> None:
 
 def start(threads: int) -> subprocess.Popen[str]:
     """Start a process whose BLAS has so many threads."""
-    return subprocess.Popen(  # noqa: S603 - this very file.
+    return subprocess.Popen(
         [sys.executable, __file__, "--measure"],
         env={**os.environ, "OPENBLAS_NUM_THREADS": str(threads)},
         stdin=subprocess.PIPE,
@@ -142,7 +142,7 @@ def start(threads: int) -> subprocess.Popen[str]:
 def ask(process: subprocess.Popen[Any], case: Case) -> float:
     """Return what a process measures."""
     print(json.dumps(vars(case)), file=process.stdin, flush=True)
-    return float(process.stdout.readline())
+    return float(next(iter(process.stdout or ())))
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""How long the ways of computing a flow take in process."""

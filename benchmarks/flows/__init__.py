@@ -1,0 +1,1 @@
+"""The flows that are measured, and the same flows by hand."""
