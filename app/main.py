@@ -4,7 +4,7 @@ import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cached_property, partial
+from functools import partial
 from threading import Thread
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 import gyoza
 from app.api import health, models
+from app.api.access import AccessLog
 from app.api.dependencies import Services
 from app.api.docs import docs_routes
 from app.api.error_handlers import on_gyoza_error, on_http_error
@@ -37,13 +38,16 @@ OnLoaded = Callable[[Repository, float], None]
 class Service(FastAPI):
     """The application. What must stand before the flow endpoints too belongs around the shortcut: it passes by the rest."""
 
+    def __init__(self, **options: Any) -> None:
+        """Log requests on either way to the same log."""
+        super().__init__(**options)
+        self.access = AccessLog()
+        self.add_middleware(RequestMiddleware, access=self.access)
+        self._shortcut = Shortcut(super().__call__, self.access)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         await self._shortcut(scope, receive, send)
-
-    @cached_property
-    def _shortcut(self) -> Shortcut:
-        return Shortcut(super().__call__)
 
 
 def create_app(
@@ -78,12 +82,13 @@ def create_app(
     app.include_router(models.router)
     app.include_router(health.router)
     app.router.routes.extend(docs_routes(app, settings.root_path))
-    app.add_middleware(RequestMiddleware)
     return app
 
 
 @asynccontextmanager
-async def lifespan(open_all: Callable[[], Services], on_loaded: OnLoaded, _: FastAPI) -> AsyncIterator[dict[str, Any]]:
+async def lifespan(
+    open_all: Callable[[], Services], on_loaded: OnLoaded, app: Service
+) -> AsyncIterator[dict[str, Any]]:
     """Open what lives as long as the application, load beside the serving, and close at the end."""
     services = open_all()
     # A daemon, since a load can't be interrupted: the process may end in the middle of one.
@@ -93,6 +98,7 @@ async def lifespan(open_all: Callable[[], Services], on_loaded: OnLoaded, _: Fas
     finally:
         services.repository.close()
         services.engine.close()
+        app.access.flush()
 
 
 def open_services(settings: Settings, loader: Loader, peers: Peers) -> Services:

@@ -38,7 +38,7 @@ def body_of(rows: int, size: int) -> bytes:
     return json.dumps({"latents": latents.tolist()}).encode()
 
 
-def by_service(parse: Callable[[bytes], dict[str, object]]) -> Way:
+def by_service(parse: Callable[[bytes], Mapping[str, object]]) -> Way:
     """Parse as the service does, all refusals included."""
     return lambda body: JsonReader(DTYPE)(parse(body)["latents"])
 

@@ -1,6 +1,5 @@
 """Around every request: its id, the line about it in the log, and a last net under bugs."""
 
-import asyncio
 import logging
 import os
 import re
@@ -9,17 +8,16 @@ import time
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.access import AccessLog
 from app.api.error_handlers import on_bug
 from app.errors import PassFailed
 
-access_logger = logging.getLogger("gyoza.access")
 logger = logging.getLogger("gyoza.api")
 
 HEADER = b"x-request-id"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that can't hurt in a header or a log line."""
 CLIENT_CLOSED = 499
-LINE = "%s %s %d %.1fms %s"
 
 
 class RequestMiddleware:
@@ -27,11 +25,13 @@ class RequestMiddleware:
 
     Args:
         app: What answers requests.
+        access: What logs them.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, access: AccessLog) -> None:
         """Wrap the application."""
         self._app = app
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request through; anything else than HTTP as it is."""
@@ -59,17 +59,7 @@ class RequestMiddleware:
             response = await on_bug(Request(scope), error)
             await response(scope, receive, send_with_id)
         finally:
-            if access_logger.isEnabledFor(logging.INFO):
-                # Not at once, since the server puts what it was sent on the wire only when it has its turn again.
-                loop = asyncio.get_running_loop()
-                loop.call_soon(log_access, scope, status, time.perf_counter() - start, request_id)
-
-
-def log_access(scope: Scope, status: int, seconds: float, request_id: str) -> None:
-    """Log the line about a request; a record made by hand, since a logger looks through the stack for its caller first."""
-    path = scope["path"].encode("unicode_escape").decode("ascii")
-    values = (scope["method"], path, status, 1e3 * seconds, request_id)
-    access_logger.handle(logging.LogRecord(access_logger.name, logging.INFO, __file__, 0, LINE, values, None))
+            self._access.note(scope, status, time.perf_counter() - start, request_id)
 
 
 def request_id_of(scope: Scope) -> str:

@@ -5,6 +5,7 @@ import re
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.access import AccessLog
 from app.api.error_handlers import on_gyoza_error
 from app.api.flows import OPERATIONS, answer
 from app.api.middleware import RequestMiddleware
@@ -20,12 +21,13 @@ class Shortcut:
 
     Args:
         app: What answers everything else.
+        access: What logs requests.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, access: AccessLog) -> None:
         """Stand in front of an application."""
         self._app = app
-        self._flows = RequestMiddleware(answer_flow)
+        self._flows = RequestMiddleware(answer_flow, access)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

@@ -34,7 +34,7 @@ class Codec:
     """One way between bytes and values."""
 
     media_type: str
-    decode: Callable[[bytes], dict[str, object]]
+    decode: Callable[[bytes], Mapping[str, object]]
     """A body to its fields, tensors as a ``reader`` takes them."""
     reader: Callable[[np.dtype[np.floating[Any]]], TensorReader]
     encode: Callable[[Mapping[str, Any], Form], bytes]

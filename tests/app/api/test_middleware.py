@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
+from app.api.access import TOGETHER_S, AccessLog
 from app.api.middleware import RequestMiddleware
 from tests.app.worlds import LATENTS
 
@@ -34,7 +35,7 @@ async def test_one_line_a_request(client: httpx.AsyncClient, caplog: pytest.LogC
     with caplog.at_level(logging.INFO, "gyoza.access"):
         await client.post("/encode", json={"latents": LATENTS}, headers={"X-Request-ID": "abc"})
         await client.get("/a%0Ab")
-        await asyncio.sleep(0)
+        await asyncio.sleep(2 * TOGETHER_S)
     first, second = (record.getMessage() for record in caplog.records if record.name == "gyoza.access")
     assert re.fullmatch(r"POST /encode 200 \d+\.\dms abc", first)
     assert re.fullmatch(r"GET /a\\nb 404 \d+\.\dms [0-9a-f]{32}", second)
@@ -43,7 +44,7 @@ async def test_one_line_a_request(client: httpx.AsyncClient, caplog: pytest.LogC
 def broken_app() -> FastAPI:
     """An application with a bug."""
     app = FastAPI()
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RequestMiddleware, access=AccessLog())
 
     @app.get("/bug")
     async def bug() -> None:
@@ -80,5 +81,7 @@ async def test_a_bug_within_an_answer_breaks_it_off() -> None:
         raise AssertionError
 
     with pytest.raises(RuntimeError, match="secret"):
-        await RequestMiddleware(half)({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
+        await RequestMiddleware(half, AccessLog())(
+            {"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send
+        )
     assert [message["type"] for message in sent] == ["http.response.start"]

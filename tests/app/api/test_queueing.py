@@ -15,6 +15,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Message
 
+from app.api.access import TOGETHER_S
 from app.main import create_app
 from app.settings import Settings
 from gyoza.inference import CompiledFlow, Plan
@@ -133,6 +134,7 @@ async def test_who_hangs_up_frees_the_rows(
         async with busy(flow, client):
             with caplog.at_level(logging.INFO, "gyoza.access"):
                 await hang_up(client, rows(4))
+                await asyncio.sleep(2 * TOGETHER_S)
             waiting = asyncio.create_task(ask(client, 3))
             await asyncio.sleep(0.02)
         assert (await waiting).status_code == 200

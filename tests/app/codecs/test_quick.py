@@ -1,6 +1,7 @@
-"""The quick way to parse JSON, beside the sure one."""
+"""The quick ways to parse JSON, for small bodies and for others, beside the sure one."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis.extra import numpy as arrays_of
 from app.codecs import quick
 from app.codecs.json import decode, decode_surely
 from app.codecs.nests import JsonReader
+from app.codecs.small import small_fields
 from app.errors import GyozaError
 from app.tensors import TensorError
 
@@ -55,38 +57,47 @@ def arrays(values: Any, reader: JsonReader) -> Any:
     return array.shape, array.dtype, array.tobytes()
 
 
-def read(body: bytes, *, sure: bool) -> Any:
-    """Decode a body in either way to arrays, or to what is said of it."""
+WAYS: dict[str, Callable[[bytes], Any]] = {
+    "chosen by size": decode,
+    "small": lambda body: small_fields(body) or decode_surely(body),
+    "quick": lambda body: quick.quick_fields(body) or decode_surely(body),
+}
+
+
+def read(body: bytes, way: Callable[[bytes], Any] = decode_surely) -> Any:
+    """Decode a body in one of the ways to arrays, or to what is said of it."""
     try:
-        fields = decode_surely(body) if sure else decode(body)
+        fields = way(body)
         return arrays(fields, JsonReader(np.dtype("float32")))
     except GyozaError as error:
         return str(error)
 
 
-@given(BODIES.map(json.dumps).map(str.encode))
-@example(b'{"latents": [[1, 2], [3]]}')
-@example(b'{"latents": [[1, 2], [3, [4]]]}')
-@example(b'{"latents": [[1, 2], [[3], 4]]}')
-@example(b'{"latents": [[1, 2], [3, []]]}')
-@example(b'{"latents": [[1, 2], 3]}')
-@example(b'{"latents": [[1], [true]]}')
-@example(b'{"latents": [[-0, 1.0e-400, 1E5]]}')
-@example(b'\xef\xbb\xbf{"latents": [[1]]}')
-@example(b'{"latents": [[1]], "latents": [[2]]}')
-@example(b'{"factors": {"a": [[1]], "a": [[2]]}}')
-def test_both_ways_say_the_same(body: bytes) -> None:
+@pytest.mark.parametrize("way", WAYS)
+@given(body=BODIES.map(json.dumps).map(str.encode))
+@example(body=b'{"latents": [[1, 2], [3]]}')
+@example(body=b'{"latents": [[1, 2], [3, [4]]]}')
+@example(body=b'{"latents": [[1, 2], [[3], 4]]}')
+@example(body=b'{"latents": [[1, 2], [3, []]]}')
+@example(body=b'{"latents": [[1, 2], 3]}')
+@example(body=b'{"latents": [[1], [true]]}')
+@example(body=b'{"latents": [[-0, 1.0e-400, 1E5]]}')
+@example(body=b'\xef\xbb\xbf{"latents": [[1]]}')
+@example(body=b'{"latents": [[1]], "latents": [[2]]}')
+@example(body=b'{"factors": {"a": [[1]], "a": [[2]]}}')
+def test_all_ways_say_the_same(way: str, body: bytes) -> None:
     """A body gives the same arrays, bit by bit, or the same refusal of the same place, whichever way it goes."""
-    assert read(body, sure=False) == read(body, sure=True)
+    assert read(body, WAYS[way]) == read(body)
 
 
-@given(REGULAR, st.data())
-def test_both_ways_say_the_same_of_broken_bytes(tensor: list[Any], data: st.DataObject) -> None:
+@pytest.mark.parametrize("way", WAYS)
+@given(tensor=REGULAR, data=st.data())
+def test_all_ways_say_the_same_of_broken_bytes(way: str, tensor: list[Any], data: st.DataObject) -> None:
     """The same holds once some bytes of a good body were changed for others."""
     body = bytearray(json.dumps({"latents": tensor, "codes": [[1, 2.5], [3, -4e-7]]}).encode())
     for _ in range(data.draw(st.integers(1, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.sampled_from(b'[]{},:"e.-+0123456789 tfn\\\xff'))
-    assert read(bytes(body), sure=False) == read(bytes(body), sure=True)
+    assert read(bytes(body), WAYS[way]) == read(bytes(body))
 
 
 @needs_parser
@@ -139,10 +150,10 @@ def test_other_bodies_go_the_sure_way(body: bytes) -> None:
 
 def test_it_works_without_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the parser is not installed, a body gives the same."""
-    before = read(COMMON[0], sure=False)
+    before = read(COMMON[0], WAYS["quick"])
     monkeypatch.setattr(quick, "simdjson", None)
     assert quick.quick_fields(COMMON[0]) is None
-    assert read(COMMON[0], sure=False) == before
+    assert read(COMMON[0], WAYS["quick"]) == before
 
 
 @given(st.binary())
@@ -150,3 +161,17 @@ def test_no_bytes_break_it(body: bytes) -> None:
     """Whatever bytes a body holds, they are fields or none."""
     with suppress(GyozaError):
         assert isinstance(decode(body), dict)
+
+
+@pytest.mark.parametrize("body", [b'{"latents": [[1, 2.5], [-3, 4e-7]]}', b'{"latents": [[1e39]], "codes": [[0]]}'])
+def test_small_bodies_go_a_short_way(body: bytes) -> None:
+    """A few rows of numbers are parsed to arrays at once."""
+    found = small_fields(body)
+    assert found
+    assert {name: array.tolist() for name, array in found.items()} == json.loads(body)
+
+
+@pytest.mark.parametrize("body", [*RARE[:9], b'{"latents": [1, 2]}', b'{"latents": "ab"}', b'{"latents": [[true]]}'])
+def test_small_bodies_of_other_kinds_go_the_sure_way(body: bytes) -> None:
+    """Everything else is left to the parser that names what is wrong."""
+    assert not small_fields(body)
