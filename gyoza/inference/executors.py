@@ -120,11 +120,11 @@ class GatherRunner:
 
     def encode(self, rows: Floats) -> tuple[Floats, None]:
         """Take each column from its place."""
-        return rows[:, self._forward], None
+        return rows.take(self._forward, axis=1), None
 
     def invert(self, rows: Floats) -> Floats:
         """Take it back."""
-        return rows[:, self._backward]
+        return rows.take(self._backward, axis=1)
 
 
 @runner.register(Affine)

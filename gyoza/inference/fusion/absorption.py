@@ -1,6 +1,6 @@
 """Shifts and scales of single columns move towards the latents, until they meet a linear step or each other."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,29 +23,37 @@ __all__ = [
     "absorb",
     "is_gentle",
     "join",
-    "open_network",
     "pass_coupling",
-    "settle",
     "shifted",
+    "swap",
     "unscaled",
 ]
 
 LARGEST_SHIFT = 8.0
 """A step that subtracts a larger location, in units of what it scales to 1, stays as it is: merged with others, it would
-lose so many times the rounding error."""
+lose so many times the rounding error. The same holds of one that would pass a coupling and whose location is larger."""
 LARGEST_SCALE = 1e3
 """And one that scales by more than this, or by less than its reciprocal, lest the numbers in between leave their range."""
 
 
-def absorb(steps: Iterable[Step]) -> tuple[Step, ...]:
+def absorb(steps: Sequence[Step]) -> tuple[Step, ...]:
     """Move every gentle ``Affine`` as far towards the latents as it goes, and join those that meet."""
-    settled: list[Step] = []
-    for step in steps:
+    moved: list[Step] = []
+    carried: Affine | None = None
+    for step in reversed(steps):
         if isinstance(step, Affine) and is_gentle(step):
-            settle(settled, step)
+            if carried and not is_gentle(joined := join(step, carried)):
+                moved.append(carried)
+                carried = step
+            else:
+                carried = joined if carried else step
+        elif carried and (passed := swap(step, carried)):
+            carried, other = passed
+            moved.append(other)
         else:
-            settled.append(step)
-    return tuple(settled)
+            moved += [carried, step] if carried else [step]
+            carried = None
+    return tuple(reversed([*moved, carried] if carried else moved))
 
 
 def is_gentle(step: Affine) -> bool:
@@ -57,38 +65,28 @@ def is_gentle(step: Affine) -> bool:
     )
 
 
-def settle(settled: list[Step], step: Affine) -> None:
-    """Find the place of a gentle step at the end of others, and change those that it passes."""
-    passed: list[Step] = []
-    while settled:
-        last = settled[-1]
-        if isinstance(last, Gather):
-            step = Affine(step.scale[last.inverse], step.location[last.inverse])
-            passed.append(settled.pop())
-        elif isinstance(last, Coupling) and (network := open_network(last)):
-            step, changed = pass_coupling(last, network, step)
-            settled.pop()
-            passed.append(changed)
-        else:
-            break
-    if settled and isinstance(settled[-1], Affine) and is_gentle(joined := join(settled[-1], step)):
-        settled[-1] = joined
-    else:
-        settled.append(step)
-    settled.extend(reversed(passed))
-
-
 def join(first: Affine, second: Affine) -> Affine:
     """Return the one step that does what two do one after the other."""
     return Affine(first.scale * second.scale, first.location + second.location / first.scale)
 
 
-def open_network(coupling: Coupling) -> DenseNetwork | None:
-    """Return the coupling's network if it can take a shift and a scale into its first and its last layer."""
-    network = coupling.network
-    if not isinstance(coupling.law, Additive | BoundedAffine) or not isinstance(network, DenseNetwork):
+def swap(step: Step, after: Affine) -> tuple[Affine, Step] | None:
+    """Swap a step and the shift and scale after it.
+
+    Returns:
+        Both in their new order; None where the step can't take these in.
+    """
+    if isinstance(step, Gather):
+        return Affine(after.scale[step.inverse], after.location[step.inverse]), step
+    if not isinstance(step, Coupling) or not isinstance(step.law, Additive | BoundedAffine):
         return None
-    return network if network.layers[-1].activation == "linear" else None
+    network = step.network
+    if not isinstance(network, DenseNetwork) or network.layers[-1].activation != "linear":
+        return None
+    # The kept columns will be rounded once they are shifted, at the size of the location: theirs may be smaller.
+    if np.any(np.abs(after.location[step.kept]) > LARGEST_SHIFT):
+        return None
+    return pass_coupling(step, network, after)
 
 
 def pass_coupling(coupling: Coupling, network: DenseNetwork, step: Affine) -> tuple[Affine, Coupling]:

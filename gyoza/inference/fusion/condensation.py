@@ -10,7 +10,7 @@ from gyoza.inference.plan import Affine, Floats, Gather, Linear, Rotation, Step
 
 __all__ = [
     "CALL_COST",
-    "LARGEST_MATRIX",
+    "LARGEST_JOINED",
     "TYPICAL_ROWS",
     "as_linear",
     "cheaper_joined",
@@ -21,7 +21,7 @@ __all__ = [
     "times",
 ]
 
-LARGEST_MATRIX = 1024
+LARGEST_JOINED = 1024
 """Latents of more entries are never multiplied by one matrix."""
 TYPICAL_ROWS = 16
 """For how many rows at once steps are compared."""
@@ -50,7 +50,7 @@ def as_linear(step: Step) -> Step:
 
 def cheaper_joined(run: Sequence[Step], size: int) -> bool:
     """Whether one matrix costs no more than the matrices of a run, its shifts and scales; gathers cost nothing."""
-    if size > LARGEST_MATRIX or not any(isinstance(step, Linear) for step in run):
+    if size > LARGEST_JOINED or not any(isinstance(step, Linear) for step in run):
         return False
     return 2 * size * size * TYPICAL_ROWS + CALL_COST <= sum(cost(step, size) for step in run)
 
@@ -75,12 +75,12 @@ def joined(run: Sequence[Step], size: int) -> Linear:
             matrix, shift = matrix * step.scale, (shift - step.location) * step.scale
             inverse = inverse / step.scale[:, None]
             logdet += step.logdet
-        elif isinstance(step, Linear):
+        elif isinstance(step, Linear):  # pragma: no branch - there is nothing else in a run.
             matrix, shift = times(matrix, step.matrix), times(shift, step.matrix)
             shift = shift if step.shift is None else shift + np.tile(step.shift, size // len(step.shift))
             inverse = times(inverse.T, step.inverse.T).T
             logdet += step.logdet
-    return Linear(matrix, inverse, logdet, shift, -shift @ inverse)
+    return Linear(matrix, inverse, logdet, *((shift, -shift @ inverse) if shift.any() else ()))
 
 
 def times(rows: Floats, block: Floats) -> Floats:

@@ -24,10 +24,13 @@ from gyoza.inference.plan import (
 __all__ = [
     "arrange",
     "as_indices",
-    "fit",
+    "fits",
+    "fitted",
     "permuted",
     "place",
+    "ranks_of",
     "reordered",
+    "runs_on",
     "side_by_side",
     "slice_of",
     "wanted",
@@ -90,11 +93,8 @@ def _(step: Linear, order: Indices, rest: Sequence[Step]) -> tuple[list[Step], I
 
 @place.register
 def _(step: Coupling, order: Indices, _: Sequence[Step]) -> tuple[list[Step], Indices]:
-    found = fit(step, order)
-    if found is not None:
-        return [found], order
-    together = side_by_side(step)
-    return [*reordered(order, together), fit(step, together) or step], together
+    given = order if fits(step, order) else side_by_side(step)
+    return [*reordered(order, given), fitted(step, given)], given
 
 
 def reordered(order: Indices, other: Indices) -> list[Step]:
@@ -126,26 +126,36 @@ def as_indices(columns: Columns) -> Indices:
     return np.arange(columns.start, columns.stop) if isinstance(columns, slice) else columns
 
 
-def fit(step: Coupling, order: Indices) -> Coupling | None:
-    """Fit a coupling to an order of columns; None where its columns do not lie as it needs them."""
-    kept, changed = as_indices(step.kept), as_indices(step.changed)
-    places = np.argsort(order)
-    keeps, changes = slice_of(places[kept]), slice_of(places[changed])
-    if keeps is None or changes is None:
-        return None
-    ranks = np.searchsorted(kept, order[keeps]), np.searchsorted(changed, order[changes])
+def fits(step: Coupling, order: Indices) -> bool:
+    """Whether a coupling finds its columns side by side, and in their own order where its network is only called."""
+    together = [runs_on(np.sort(ranks_of(columns, order))) for columns in (step.kept, step.changed)]
     if isinstance(step.network, DenseNetwork):
-        return Coupling(keeps, changes, permuted(step.network, *ranks), step.law)
-    in_order = all(np.array_equal(rank, np.arange(rank.size)) for rank in ranks)
-    return Coupling(keeps, changes, step.network, step.law) if in_order else None
+        return all(together)
+    return all(together) and all(runs_on(ranks_of(columns, order)) for columns in (step.kept, step.changed))
 
 
-def slice_of(places: Indices) -> slice | None:
-    """Return the slice that holds places in some order; None where they do not lie side by side."""
-    if places.size == 0:
-        return slice(0, 0)
-    start, stop = int(places.min()), int(places.max()) + 1
-    return slice(start, stop) if stop - start == places.size else None
+def ranks_of(columns: Columns, order: Indices) -> Indices:
+    """Return in which places columns lie."""
+    return np.argsort(order)[as_indices(columns)]
+
+
+def runs_on(places: Indices) -> bool:
+    """Whether places follow each other."""
+    return bool(np.all(np.diff(places) == 1))
+
+
+def fitted(step: Coupling, order: Indices) -> Coupling:
+    """Return a coupling for an order of columns that fits it."""
+    kept, changed = (ranks_of(columns, order) for columns in (step.kept, step.changed))
+    network = step.network
+    if isinstance(network, DenseNetwork):
+        network = permuted(network, np.argsort(kept), np.argsort(changed))
+    return Coupling(slice_of(kept), slice_of(changed), network, step.law)
+
+
+def slice_of(places: Indices) -> slice:
+    """Return the slice that holds places which lie side by side in some order."""
+    return slice(int(places.min()), int(places.max()) + 1) if places.size else slice(0, 0)
 
 
 def permuted(network: DenseNetwork, kept: Indices, changed: Indices) -> DenseNetwork:
