@@ -122,14 +122,12 @@ def round_trip_error(found: Floats, expected: Floats) -> Floats:
         return errors
 
 
-def check_results(field: str, dtype: np.dtype[Any], *results: Floats) -> None:
-    """Refuse results [n, …] with rows that are not finite, so that nothing of the kind is ever sent."""
-    if all(np.isfinite(result).all() for result in results):
+def check_results(field: str, dtype: np.dtype[Any], result: Floats) -> None:
+    """Refuse a result [n, …] with rows that are not finite, so that nothing of the kind is ever sent."""
+    finite = np.isfinite(result)
+    if finite.all():
         return
-    bad = np.zeros(len(results[0]), bool)
-    for result in results:
-        bad |= ~np.isfinite(result).reshape(len(result), -1).all(axis=1)
-    rows = np.flatnonzero(bad)
+    rows = np.flatnonzero(~finite.reshape(len(result), -1).all(axis=1))
     named = ", ".join(map(str, rows[:ROWS_NAMED])) + (f" … ({rows.size} in all)" if rows.size > ROWS_NAMED else "")
     raise InvalidInput(
         FieldError(field, f"the results must be finite in {dtype}, but these rows overflow: {named}; scale them down")

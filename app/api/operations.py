@@ -11,7 +11,7 @@ from app.errors import Conflict, TooLarge
 from app.model import Model, Primitive
 from app.repository import Entry
 from app.schemas import InvertRequest, LatentsRequest
-from app.tensors import FactorLayout, check_results, check_shape, log_likelihood, round_trip_error
+from app.tensors import FactorLayout, check_results, check_shape, round_trip_error
 from gyoza.inference.plan import Floats
 
 T = TypeVar("T")
@@ -52,8 +52,9 @@ class Call:
     async def encode(self, latents: Floats) -> dict[str, Floats]:
         """Encode latents [n, *latent_shape] from outside: -> codes, logdet, log_likelihood."""
         self._check(latents, self.model.flow.latent_shape, "latents")
-        codes, logdet = await self._run(Primitive.ENCODE, latents)
-        likelihood = await beside(codes.nbytes, partial(checked_likelihood, codes, logdet))
+        codes, logdet, likelihood = await self._run(Primitive.ENCODE, latents)
+        # It sums the squares of the codes and the logdet: where one of them is not finite, it is not either.
+        check_results("latents", codes.dtype, likelihood)
         return {"codes": codes, "logdet": logdet, "log_likelihood": likelihood}
 
     async def invert(self, codes: Floats, field: str) -> dict[str, Floats]:
@@ -63,7 +64,7 @@ class Call:
         await beside(latents.nbytes, partial(check_results, field, latents.dtype, latents))
         if not self.check:
             return {"latents": latents}
-        again, _ = await self._run(Primitive.ENCODE, latents)
+        again, *_ = await self._run(Primitive.ENCODE, latents)
         error = await beside(codes.nbytes, partial(checked_round_trip_error, field, again, codes))
         return {"latents": latents, "round_trip_error": error}
 
@@ -77,14 +78,6 @@ class Call:
                 f"A request may have at most {self.max_rows} rows. Received: {len(rows)}. Send fewer at once, or raise "
                 "GYOZA_MAX_ROWS."
             )
-
-
-def checked_likelihood(codes: Floats, logdet: Floats) -> Floats:
-    """Return the log-likelihood [n] of codes [n, …] and logdets [n], once all three are known to be finite."""
-    likelihood = log_likelihood(codes, logdet)
-    # It sums the squares of the codes and the logdet: where one of them is not finite, it is not either.
-    check_results("latents", codes.dtype, likelihood)
-    return likelihood
 
 
 def checked_round_trip_error(field: str, found: Floats, expected: Floats) -> Floats:

@@ -11,6 +11,7 @@ from app.engine.spread import SMALLEST_PART, Spread
 from app.engine.stats import Stats
 from app.model import Model, Primitive
 from app.repository import Repository
+from app.tensors import log_likelihood
 from gyoza.inference import CompiledFlow
 from gyoza.inference.plan import Floats
 
@@ -64,7 +65,7 @@ class Engine:
             deadline: On the clock of ``time.monotonic``.
 
         Returns:
-            (codes [n, *code_shape], logdet [n]) of encode; (latents [n, *latent_shape],) of invert.
+            (codes [n, *code_shape], logdet [n], log_likelihood [n]) of encode; (latents [n, *latent_shape],) of invert.
 
         Raises:
             NotReady: The version is not READY, or the engine is closed.
@@ -92,12 +93,18 @@ class Engine:
     def _batcher(self, model: Model, lane: Lane) -> Batcher:
         lanes = self._batchers.setdefault(model, {})
         if lane not in lanes:
-            function = model.flow.encode if lane.primitive is Primitive.ENCODE else partial(invert, model.flow)
+            function = partial(encode if lane.primitive is Primitive.ENCODE else invert, model.flow)
             seconds = model.seconds[lane.primitive]
             spread = Spread(function, self._helpers, self._threads, max(SMALLEST_PART, quick_rows(seconds)))
             lanes[lane] = Batcher(spread, self._pool, seconds, self._limits)
             self._open.add(lanes[lane])
         return lanes[lane]
+
+
+def encode(flow: CompiledFlow, latents: Floats) -> Results:
+    """Encode latents to (codes, logdet, log_likelihood): for a whole pass at once, the last costs next to nothing."""
+    codes, logdet = flow.encode(latents)
+    return codes, logdet, log_likelihood(codes, logdet)
 
 
 def invert(flow: CompiledFlow, codes: Floats) -> Results:

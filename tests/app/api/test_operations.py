@@ -25,7 +25,7 @@ def on_loop(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[bool]]:
 
         return noted
 
-    for name in ("log_likelihood", "check_results", "round_trip_error"):
+    for name in ("checked_round_trip_error", "round_trip_error"):
         monkeypatch.setattr(operations, name, noting(name, getattr(operations, name)))
     monkeypatch.setattr(FactorLayout, "join", noting("join", FactorLayout.join))
     return notes
@@ -47,7 +47,7 @@ async def test_only_small_requests_are_worked_on_by_the_loop(
     """Arrays of a large request are worked on in threads, so that others need not wait; small ones at once."""
     async with client_of(app_of(folder, max_batch_rows=4096, max_rows=count)) as client:
         await ask(client, count)
-    assert on_loop == {name: {expected} for name in ("log_likelihood", "check_results", "round_trip_error", "join")}
+    assert on_loop == {name: {expected} for name in ("checked_round_trip_error", "round_trip_error", "join")}
 
 
 async def test_what_is_refused_in_a_thread_is_refused_all_the_same(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from app.engine import Engine
 from app.errors import NotReady
 from app.model import Primitive
 from app.repository import Repository
+from app.tensors import log_likelihood
 from tests.app.worlds import coupled, loaded, put, rows
 
 
@@ -23,16 +24,17 @@ def engine_of(repository: Repository) -> Engine:
 
 
 async def test_the_primitives(tmp_path: Path) -> None:
-    """Encode gives codes and logdet, invert the latents again, whether they take one pass or several."""
+    """Encode gives codes, logdet and log-likelihood, invert the latents again, whether they take one pass or several."""
     put(tmp_path, text="coupled")
     engine = engine_of(loaded(tmp_path))
     try:
         for count in (1, 8, 50):
             latents, deadline = rows(count), time.monotonic() + 10
-            codes, logdet = await engine.run("tiny", 1, Primitive.ENCODE, latents, deadline)
+            codes, logdet, likelihood = await engine.run("tiny", 1, Primitive.ENCODE, latents, deadline)
             expected_codes, expected_logdet = coupled().encode(latents)
             np.testing.assert_allclose(codes, expected_codes, rtol=1e-12)
             np.testing.assert_allclose(logdet, expected_logdet, rtol=1e-12)
+            np.testing.assert_allclose(likelihood, log_likelihood(codes, logdet), rtol=1e-12)
             (again,) = await engine.run("tiny", 1, Primitive.INVERT, codes, deadline)
             np.testing.assert_allclose(again, latents, atol=1e-12)
     finally:
@@ -92,10 +94,10 @@ async def test_models_share_the_pool(tmp_path: Path) -> None:
     again = await asyncio.gather(
         *(
             engine.run(name, 1, Primitive.INVERT, code, deadline)
-            for (name, _), (code, _) in zip(asked, codes, strict=True)
+            for (name, _), (code, *_) in zip(asked, codes, strict=True)
         )
     )
-    for (_, latents), (code, logdet), (latent,) in zip(asked, codes, again, strict=True):
+    for (_, latents), (code, logdet, _), (latent,) in zip(asked, codes, again, strict=True):
         expected_code, expected_logdet = coupled().encode(latents)
         np.testing.assert_allclose(code, expected_code, rtol=1e-12)
         np.testing.assert_allclose(logdet, expected_logdet, rtol=1e-12)
