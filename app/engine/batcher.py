@@ -30,7 +30,7 @@ class Limits:
     max_queue_rows: int
     """The most rows that wait; see ``RowQueue`` about larger requests."""
     delay_s: float = 0.0
-    """So long an incomplete batch waits for more rows; at 0 just for those that this turn of the loop reads."""
+    """So long an incomplete batch waits for more rows; at 0 just for those that two turns of the loop read."""
 
 
 class Batcher:
@@ -118,7 +118,11 @@ class Batcher:
 
     def _begin_later(self, delay_s: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
-        self._next = loop.call_later(delay_s, self._begin) if delay_s > 0 else loop.call_soon(self._begin)
+        self._next = loop.call_later(delay_s, self._begin) if delay_s > 0 else loop.call_soon(self._wait_a_turn)
+
+    def _wait_a_turn(self) -> None:
+        """Let the loop read from its sockets once more: clients that were answered together ask again together."""
+        self._next = asyncio.get_running_loop().call_soon(self._begin)
 
     def _begin(self) -> None:
         if self._next is not None:
