@@ -1,7 +1,7 @@
 """Keep a real server saturated for minutes: every answer is compared, and memory is read every ten seconds.
 
 ``python -m benchmarks.soak --minutes 10`` stops by itself. It leaves with code 1 if an answer was wrong, a status was
-neither 200 nor 429 (a full queue), or the server ended.
+neither 200 nor 429 (a full queue), code was traced anew, or the server ended.
 """
 
 import json
@@ -19,14 +19,14 @@ import numpy as np
 import typer
 
 from benchmarks.compute.rounds import run_python
-from benchmarks.flows.specs import FLOWS, ROOT, WORK
+from benchmarks.flows.specs import CALLED, CALLED_ANSWERS, FLOWS, ROOT, WORK
 from benchmarks.machine import machine, versions
 from benchmarks.report.markdown import number, table
 from benchmarks.service.apps.common import HOST
 from benchmarks.service.processes import Memory, Server
 from benchmarks.service.requests import free_port, post
 from benchmarks.service.servers import gyoza
-from benchmarks.service.soaking import FORMS, SIZES, Case, Clients, Tally, cases_of
+from benchmarks.service.soaking import FORMS, SIZES, Case, Clients, Recorded, Tally, cases_of
 from benchmarks.service.startup import ready_by_readyz
 from gyoza.inference import load_plan
 
@@ -57,9 +57,10 @@ def main(
     # The server is ended by its with block, also where this process is told to end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run_python("benchmarks.flows.building", *MODELS)
+    run_python("benchmarks.flows.called")
     port = free_port()
     with Server(gyoza(port, models_folder()), WORK / "logs" / "soak.log") as server:
-        cases = [case for model in MODELS for case in cases_for(model)]
+        cases = [case for model in MODELS for case in cases_for(model)] + cases_for_called()
         wait(server, port)
         spoken = [case for case in cases if case.form in spoken_forms(port, cases)]
         outcome = soak(server, port, spoken, minutes * 60, clients)
@@ -68,12 +69,13 @@ def main(
 
 
 def models_folder() -> Path:
-    """Return a folder with both models, the first as a ``.keras`` file and the second as a plan."""
+    """Return a folder with all models: a ``.keras`` file, a plan, and a ``.keras`` file of which a plan calls parts."""
     folder = WORK / "soak-models"
     first, second = (FLOWS[model] for model in MODELS)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(second.plan_models, folder)
     shutil.copyfile(first.keras_file, folder / f"{first.name}.keras")
+    shutil.copyfile(CALLED, folder / CALLED.name)
     return folder
 
 
@@ -81,6 +83,13 @@ def cases_for(model: str) -> list[Case]:
     """Return all requests for a model, with the answers of its compiled flow."""
     latents = np.random.default_rng(11).standard_normal((max(SIZES), FLOWS[model].dimensions)).astype(np.float32)
     return cases_of(model, load_plan(FLOWS[model].plan_file), latents)
+
+
+def cases_for_called() -> list[Case]:
+    """Return all requests for the model that no plan file holds, with the answers of its layers."""
+    with np.load(CALLED_ANSWERS) as file:
+        latents, *recorded = (file[name] for name in ("latents", "codes", "logdet", "returned"))
+    return cases_of(CALLED.stem, Recorded(*recorded), latents)
 
 
 def wait(server: Server, port: int) -> None:
@@ -103,7 +112,7 @@ def spoken_forms(port: int, cases: list[Case]) -> set[str]:
 
 def soak(server: Server, port: int, cases: list[Case], seconds: float, count: int) -> dict[str, Any]:
     """Let the clients ask, look at the server meanwhile, and return what was found."""
-    traces, used, begin = traces_of(port), server.cpu_seconds(), time.monotonic()
+    before, used, begin = traces_of(port), server.cpu_seconds(), time.monotonic()
     asking = Clients(port, cases, seconds, count)
     samples = [sample(server.memory(), 0.0, asking.tally)]
     while asking.wait(EVERY_S) and server.alive:
@@ -111,7 +120,7 @@ def soak(server: Server, port: int, cases: list[Case], seconds: float, count: in
         typer.echo(f"[{samples[-1].seconds:4.0f} s] {told(samples[-1], asking.tally)}")
     samples.append(sample(server.memory(), time.monotonic() - begin, asking.tally))
     passed = time.monotonic() - begin
-    traced = traces_of(port) - traces if server.alive else None
+    after = traces_of(port) if server.alive else None
     tally = asking.tally
     return {
         **machine(),
@@ -124,10 +133,10 @@ def soak(server: Server, port: int, cases: list[Case], seconds: float, count: in
         "rows/s": round(tally.rows / passed),
         "wrong": tally.wrong,
         "told": tally.told,
-        "traces": traced,
+        "traces before, after": [before, after],
         "growth after the first minute, MiB": growth(samples),
         "samples": [asdict(found) for found in samples],
-        "right": server.alive and not tally.wrong and set(tally.statuses) <= EXPECTED and tally.statuses[200] > 0,
+        "right": before == after and not tally.wrong and set(tally.statuses) <= EXPECTED and tally.statuses[200] > 0,
     }
 
 
@@ -150,7 +159,7 @@ def growth(samples: list[Sample]) -> float | None:
 
 def traces_of(port: int) -> int:
     """Return how often code that the plans call was traced, by what the service tells of its models."""
-    return sum(int(get(port, f"/models/{model}")["traces"]) for model in MODELS)
+    return sum(int(get(port, f"/models/{model}")["traces"]) for model in (*MODELS, CALLED.stem))
 
 
 def get(port: int, path: str) -> Any:

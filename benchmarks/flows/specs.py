@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "CALLED",
+    "CALLED_ANSWERS",
+    "CALLED_DIMENSIONS",
+    "CALLED_ROWS",
     "FLOWS",
     "LAWS",
     "REFLECTIONS",
@@ -31,6 +35,9 @@ WORK = ROOT / "build" / "benchmarks"
 REFLECTIONS = 8
 BOUND = 1.5
 LAWS = ("additive", "affine")
+CALLED, CALLED_ANSWERS = WORK / "flows" / "called" / "called.keras", WORK / "flows" / "called" / "answers.npz"
+"""The flow of ``called.py``, and what its layers answer to so many rows."""
+CALLED_DIMENSIONS, CALLED_ROWS = 16, 2000
 ROWS = (1, 16, 64, 1024)
 """The sizes of a batch that are measured in process."""
 

@@ -16,7 +16,7 @@ from benchmarks.service.apps.common import HOST
 from benchmarks.service.formats import FORMATS
 from benchmarks.service.requests import Answer, Request
 
-__all__ = ["FORMS", "SIZES", "Case", "Clients", "Flow", "Tally", "cases_of"]
+__all__ = ["FORMS", "SIZES", "Case", "Clients", "Flow", "Recorded", "Tally", "cases_of"]
 
 SIZES = (1, 2, 7, 16, 64, 300, 1000, 2000)
 FORMS = ("json", "base64", "safetensors")
@@ -36,6 +36,23 @@ class Flow(Protocol):
 
     def invert(self, codes: Floats) -> Floats:
         """Map codes [n, D] to latents [n, D]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """A flow that knows its answers to some rows, and computes none."""
+
+    codes: Floats
+    logdet: Floats
+    returned: Floats
+
+    def encode(self, latents: Floats) -> tuple[Floats, Floats]:
+        """Return what was recorded for the latents."""
+        return self.codes[: len(latents)], self.logdet[: len(latents)]
+
+    def invert(self, codes: Floats) -> Floats:
+        """Return what was recorded for the codes."""
+        return self.returned[: len(codes)]
 
 
 @dataclass(frozen=True, eq=False)
