@@ -1,53 +1,39 @@
 """What a server does that is asked for four times as much as it can compute, beside the same server when it is idle.
 
-Run it from the repository's root: ``PYTHONPATH=. python benchmarks/overload.py [ROWS_PER_REQUEST]``.
+Run it from the repository's root: ``PYTHONPATH=. python benchmarks/overload.py [ROWS_PER_REQUEST [MAX_QUEUE_ROWS]]``.
 """
 
 import asyncio
 import base64
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-# Before NumPy is imported, here and in the server; see batching.py.
+# Before NumPy is imported; the server has one thread, too.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import orjson
-import uvicorn
 
-from app.main import create_app
 from app.model import fastest
-from app.settings import Settings
 from benchmarks.plans import additive_flow
-from gyoza.inference import CompiledFlow
-from gyoza.inference.checks import Check
+from benchmarks.service.requests import free_port
+from benchmarks.service.servers import gyoza
 
-DIMENSIONS, HIDDEN, BLOCKS = 256, 1024, 8
-BATCH_ROWS = 64
-SECONDS = 4.0
+DIMENSIONS, HIDDEN, BLOCKS = 512, 1024, 8
+BATCH_ROWS = 1024
+"""What the service takes by default."""
+SECONDS = 6.0
 FACTOR = 4
 PATIENCE_S = 60.0
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What a loader returns, made without a file."""
-
-    flow: CompiledFlow
-    factors: Mapping[str, int] | None = None
-    layers: int = 3 * BLOCKS
-    parameters: int = 0
-    libraries: Mapping[str, str] = field(default_factory=dict)
-    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,6 +104,14 @@ class Client:
         self._idle.append(connection)
         return answer
 
+    async def wait(self) -> None:
+        """Wait until the server answers."""
+        while True:
+            with suppress(OSError):
+                if (await self.ask(0.0)).status == 200:
+                    return
+            await asyncio.sleep(0.1)
+
     async def closed_loop(self, connections: int, seconds: float) -> list[Answer]:
         """Ask anew on each of so many connections as soon as an answer is there."""
         answers: list[Answer] = []
@@ -152,12 +146,11 @@ async def measure(port: int, rows: int) -> None:
     client = Client(port, rows)
     flow, batch = additive_flow(DIMENSIONS, HIDDEN, BLOCKS), np.zeros((BATCH_ROWS, DIMENSIONS), np.float32)
     batch_s = fastest(lambda: flow.encode(batch))
-    while (await client.ask(0.0)).status != 200:
-        await asyncio.sleep(0.1)
+    await client.wait()
     idle = await client.closed_loop(1, SECONDS)
     print(told("one request at a time", idle))
-    connections = max(1, 2 * BATCH_ROWS // rows)
-    busy = await client.closed_loop(connections, SECONDS)
+    connections = max(1, BATCH_ROWS // 2 // rows)
+    busy = [answer for answer in await client.closed_loop(connections, SECONDS) if answer.status == 200]
     print(told(f"{connections} connections in a closed loop", busy))
     rate = FACTOR * len(busy) / SECONDS
     answers = await client.open_loop(rate, SECONDS)
@@ -171,31 +164,23 @@ async def measure(port: int, rows: int) -> None:
     print(f"a pass of {BATCH_ROWS} rows takes {1e3 * batch_s:.1f} ms")
 
 
-def serve(descriptor: int, folder: str) -> None:
-    """Serve the flow on a socket that listens already."""
-    path = Path(folder, "flow", "1", "flow.keras")
-    path.parent.mkdir(parents=True)
-    path.touch()
-    flow = additive_flow(DIMENSIONS, HIDDEN, BLOCKS)
-    app = create_app(Settings(models_dir=Path(folder), max_batch_rows=BATCH_ROWS), lambda *_: Loaded(flow))
-    config = uvicorn.Config(app, log_level="warning", access_log=False)
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
-
-
-def main(rows: int) -> None:
+def main(rows: int, queue_rows: str | None) -> None:
     """Start a server of its own, measure it, and end it."""
-    with TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
-        command = [sys.executable, __file__, "serve", str(listener.fileno()), folder]
-        server = subprocess.Popen(command, pass_fds=[listener.fileno()])
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "flow", "1", "plan.safetensors")
+        path.parent.mkdir(parents=True)
+        additive_flow(DIMENSIONS, HIDDEN, BLOCKS).save(path)
+        port = free_port()
+        command = gyoza(port, Path(folder))
+        if queue_rows:
+            command += ["--max-queue-rows", queue_rows]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            asyncio.run(measure(listener.getsockname()[1], rows))
+            asyncio.run(measure(port, rows))
         finally:
             server.terminate()
             server.wait()
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["serve"]:
-        serve(int(sys.argv[2]), sys.argv[3])
-    else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 16)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 64, sys.argv[2] if len(sys.argv) > 2 else None)
