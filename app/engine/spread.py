@@ -1,6 +1,6 @@
 """One pass over several cores: its rows are cut into parts, which are computed beside each other."""
 
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future, wait
 
 import numpy as np
 
@@ -29,11 +29,20 @@ class Spread:
         self._function, self._helpers, self._parts, self._smallest = function, helpers, parts, smallest
 
     def __call__(self, rows: Floats) -> Results:
-        """Run the function on rows [n, …] and put the results of the parts together."""
+        """Run the function on rows [n, …] and put the results of the parts together.
+
+        Raises:
+            Exception: What the function raises for a part, once no part runs any more.
+        """
         parts = min(self._parts, len(rows) // self._smallest)
         if parts < 2:
             return self._function(rows)
         first, *others = np.array_split(rows, parts)
-        waited = [self._helpers.submit(self._function, part) for part in others]
-        found = [self._function(first), *(each.result() for each in waited)]
+        waited: list[Future[Results]] = []
+        try:
+            waited.extend(self._helpers.submit(self._function, part) for part in others)
+            found = [self._function(first)]
+        finally:
+            wait(waited)
+        found.extend(each.result() for each in waited)
         return tuple(map(np.concatenate, zip(*found, strict=True)))

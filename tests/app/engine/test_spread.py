@@ -1,8 +1,10 @@
 """One pass over several cores gives what one core gives."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +47,45 @@ def test_parts_are_computed_beside_each_other(helpers: ThreadPoolExecutor) -> No
         return (part,)
 
     assert len(Spread(function, helpers, 3, 1)(np.zeros((9, 1)))[0]) == 9
+
+
+@pytest.mark.parametrize("failing", [0.0, 1.0])
+def test_an_error_is_raised_once_no_part_runs(helpers: ThreadPoolExecutor, failing: float) -> None:
+    """Whichever part fails, whoever asked gets the error only after every other part has ended."""
+    failed, ended = threading.Event(), []
+
+    def function(part: Floats) -> tuple[Floats]:
+        if part[0, 0] == failing:
+            failed.set()
+            raise ArithmeticError
+        assert failed.wait(10)
+        time.sleep(0.05)
+        ended.append(part[0, 0])
+        return (part,)
+
+    with pytest.raises(ArithmeticError):
+        Spread(function, helpers, 3, 1)(np.arange(3.0)[:, None])
+    assert set(ended) == {0.0, 1.0, 2.0} - {failing}
+
+
+def test_a_part_that_can_t_be_handed_over_fails_the_pass() -> None:
+    """Where no helper takes parts any more, the parts that one took are still waited for."""
+    ended = []
+
+    class OneMore(ThreadPoolExecutor):
+        def submit(self, *arguments: Any, **keywords: Any) -> Any:
+            future = super().submit(*arguments, **keywords)
+            self.shutdown(wait=False)
+            return future
+
+    def function(part: Floats) -> tuple[Floats]:
+        time.sleep(0.05)
+        ended.append(part[0, 0])
+        return (part,)
+
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        Spread(function, OneMore(2), 3, 1)(np.arange(3.0)[:, None])
+    assert ended == [1.0]
 
 
 def test_an_error_of_any_part_is_raised(helpers: ThreadPoolExecutor) -> None:
