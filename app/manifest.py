@@ -17,8 +17,8 @@ from app.tensors import FactorLayout
 from gyoza.factors import FACTOR_NAME, RESERVED_NAMES
 from gyoza.inference.checks import Golden
 
-FLOW, PLAN = "flow.keras", "plan.safetensors"
-"""A version's flow as Keras saved it, and compiled ahead of time."""
+FLOW, PLAN, GOLDEN = "flow.keras", "plan.safetensors", "golden.safetensors"
+"""A version's flow as Keras saved it, and compiled ahead of time; and rows that it must meet."""
 TABLES = {"description": str, "factors": list, "outputs": dict, "files": dict}
 FACTOR_KEYS = frozenset({"name", "size", "description", "range"})
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -154,7 +154,7 @@ def check_digests(folder: Path, manifest: Manifest) -> dict[str, str]:
     Raises:
         UnloadableModel: A file that the manifest names is missing or another one.
     """
-    read_here = (FLOW, PLAN, "flow.toml", "golden.safetensors")
+    read_here = (FLOW, PLAN, "flow.toml", GOLDEN)
     found = {name: digest(folder / name) for name in (*read_here, *manifest.digests) if (folder / name).is_file()}
     for name, expected in manifest.digests.items():
         if found.get(name) != expected:

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 
 from app.errors import UnloadableModel
-from app.manifest import FLOW, PLAN, Manifest, check_digests, digest, read_golden, read_manifest
+from app.manifest import FLOW, GOLDEN, PLAN, Manifest, check_digests, digest, read_golden, read_manifest
 from app.tensors import FactorLayout
-from gyoza.inference import CompiledFlow, PlanError, load_plan_file
-from gyoza.inference.checks import Check, Golden
+from gyoza.inference import CompiledFlow, PlanError, load_checked_plan
+from gyoza.inference.checks import Check, Golden, GoldenError, failures
 
 WARM_UP_PASSES = 3
 
@@ -27,7 +27,7 @@ class Primitive(StrEnum):
     INVERT = "invert"
 
 
-class LoadedFlow(Protocol):
+class Loaded(Protocol):
     """What a loader returns; see ``gyoza.inference.LoadedFlow``."""
 
     @property
@@ -55,14 +55,14 @@ class LoadedFlow(Protocol):
         """What its load checks found."""
 
 
-Loader = Callable[[Path, Golden | None], LoadedFlow]
+Loader = Callable[[Path, Golden | None], Loaded]
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
     """A version that was loaded and proven: all that serving it needs."""
 
-    loaded: LoadedFlow
+    loaded: Loaded
     layout: FactorLayout | None
     description: str | None
     files: Mapping[str, str]
@@ -102,17 +102,20 @@ def load(path: Path, loader: Loader, warm_up_rows: Sequence[int]) -> Model:
     return Model(loaded, layout, manifest.description, files, warm_up(loaded.flow, warm_up_rows))
 
 
-def load_version(folder: Path, loader: Loader, files: Mapping[str, str]) -> LoadedFlow:
+def load_version(folder: Path, loader: Loader, files: Mapping[str, str]) -> Loaded:
     """Load the flow of a version folder: from its plan if there is one, else from its ``.keras`` file."""
-    golden = read_golden(folder / "golden.safetensors")
-    if PLAN in files:
-        return load_with_plan(folder / PLAN, golden, files.get(FLOW))
-    if FLOW not in files:
+    if PLAN not in files and FLOW not in files:
         raise UnloadableModel(f"{FLOW} is missing in {folder.name}, and so is {PLAN}; one of them must be there")
-    return loader(folder / FLOW, golden)
+    golden = read_golden(folder / GOLDEN)
+    try:
+        if PLAN in files:
+            return load_with_plan(folder / PLAN, golden, files.get(FLOW))
+        return loader(folder / FLOW, golden)
+    except GoldenError as error:
+        raise UnloadableModel(f"{GOLDEN} does not fit the flow: {error}") from error
 
 
-def load_with_plan(path: Path, golden: Golden | None, flow_digest: str | None) -> LoadedFlow:
+def load_with_plan(path: Path, golden: Golden | None, flow_digest: str | None) -> Loaded:
     """Load a flow that was compiled ahead of time, without Keras.
 
     Args:
@@ -121,28 +124,28 @@ def load_with_plan(path: Path, golden: Golden | None, flow_digest: str | None) -
         flow_digest: The SHA-256 of the ``.keras`` file beside it, if there is one.
 
     Raises:
-        UnloadableModel: The file can't be loaded, or was made of another ``.keras`` file.
+        UnloadableModel: The file can't be loaded, or does not say that it was made of this ``.keras`` file.
     """
     try:
-        loaded, proof = load_plan_file(path, golden)
+        loaded, proof = load_checked_plan(path, golden)
     except PlanError as error:
         raise UnloadableModel(str(error)) from error
-    if flow_digest is not None and proof.flow_digest not in {None, flow_digest}:
+    if flow_digest not in {None, proof.flow_digest}:
         raise UnloadableModel(
-            f"{path.name} must be compiled from the {FLOW} beside it, whose SHA-256 is {flow_digest}; it was from one "
-            f"with {proof.flow_digest}. Compile it anew, or remove one of the two"
+            f"{path.name} must be compiled from the {FLOW} beside it and record its SHA-256, {flow_digest}. Received: "
+            f"{proof.flow_digest or 'a plan that records none'}. Compile it anew by gyoza.loading.compile_file, or remove "
+            "one of the two"
         )
     return loaded
 
 
 def check_proofs(checks: Sequence[Check]) -> None:
     """Refuse a flow of which a check failed, with the figures."""
-    failed = [f"{check.name}: error {check.error:.3g}, limit {check.limit:.3g}" for check in checks if not check.passed]
-    if failed:
-        raise UnloadableModel(f"the flow does not pass its load checks ({'; '.join(failed)})")
+    if failed := failures(checks):
+        raise UnloadableModel(f"the flow does not pass its load checks ({failed})")
 
 
-def choose_layout(recorded: FactorLayout | None, loaded: LoadedFlow) -> FactorLayout | None:
+def choose_layout(recorded: FactorLayout | None, loaded: Loaded) -> FactorLayout | None:
     """Return the factor layout: the one of ``flow.toml``, else that of the file's own config.
 
     Raises:
@@ -181,7 +184,7 @@ def fastest(call: Callable[[], object]) -> float:
     return min(seconds)
 
 
-def load_with_keras(path: Path, golden: Golden | None) -> LoadedFlow:
+def load_with_keras(path: Path, golden: Golden | None) -> Loaded:
     """Load a flow by the library, which needs Keras.
 
     Raises:

@@ -1,9 +1,10 @@
 """Inference without Keras: plans, the executors that run them, the checks that prove them, and their files."""
 
 from gyoza.inference.compiled import CompiledFlow, compile_flow
-from gyoza.inference.files.loading import load_plan, load_plan_file
+from gyoza.inference.files.loading import load_checked_plan, load_plan
+from gyoza.inference.files.proof import Proof
 from gyoza.inference.files.reading import PlanError, read_plan
-from gyoza.inference.files.writing import Proof, write_plan
+from gyoza.inference.files.writing import write_plan
 from gyoza.inference.loaded import LoadedFlow
 from gyoza.inference.plan import Plan
 
@@ -14,8 +15,8 @@ __all__ = [
     "PlanError",
     "Proof",
     "compile_flow",
+    "load_checked_plan",
     "load_plan",
-    "load_plan_file",
     "read_plan",
     "write_plan",
 ]

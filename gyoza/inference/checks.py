@@ -1,6 +1,6 @@
 """Checks that prove a compiled flow before it serves: each compares two ways to the same numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,12 +13,14 @@ __all__ = [
     "Check",
     "Flow",
     "Golden",
+    "GoldenError",
     "Limits",
     "ShapedFlow",
     "check_agreement",
     "check_golden",
     "check_logdet",
     "check_round_trip",
+    "failures",
     "limits",
     "probe_latents",
     "row_error",
@@ -70,6 +72,10 @@ class Golden:
     """[n]."""
 
 
+class GoldenError(ValueError):
+    """Golden rows are not of the shapes of the flow that they are to be met by; the text says which must come."""
+
+
 class Flow(Protocol):
     """A flow on NumPy arrays, whichever way it computes."""
 
@@ -82,6 +88,10 @@ class Flow(Protocol):
 
 class ShapedFlow(Flow, Protocol):
     """One that tells its shape and dtype, as ``gyoza.inference.CompiledFlow`` does."""
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """The shape of one latent, without the batch axis."""
 
     @property
     def code_shape(self) -> tuple[int, ...]:
@@ -191,8 +201,25 @@ def check_golden(flow: ShapedFlow, golden: Golden) -> Check:
 
     Returns:
         The error of codes or logdets, the larger one, in units of 1 + max|row|.
+
+    Raises:
+        GoldenError: There are no rows, or the arrays are not of the flow's shapes and the same number of rows.
     """
-    latents = np.asarray(golden.latents, flow.dtype)
-    codes, logdet = flow.encode(latents)
+    count = len(golden.latents) if golden.latents.ndim else 0
+    for name, shape in (("latents", flow.latent_shape), ("codes", flow.code_shape), ("logdet", ())):
+        found = getattr(golden, name).shape
+        if found != (count, *shape) or count < 1:
+            expected = ", ".join(["n", *map(str, shape)])
+            raise GoldenError(
+                f"the golden rows must be one or more, their {name} of the shape [{expected}], n the same for all. "
+                f"Received: {name}.shape={found}. Record them anew from this flow"
+            )
+    codes, logdet = flow.encode(golden.latents)
     errors = row_error(codes, golden.codes), row_error(logdet, golden.logdet)
     return Check(GOLDEN_CHECK, max(errors), limits(flow.dtype).agreement)
+
+
+def failures(checks: Iterable[Check]) -> str:
+    """Return the checks that failed, with their figures, as one text; an empty one where all passed."""
+    failed = [check for check in checks if not check.passed]
+    return "; ".join(f"{check.name}: error {check.error:.3g}, limit {check.limit:.3g}" for check in failed)

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gyoza.inference.executors import NumpyExecutor
-from gyoza.inference.files.writing import Proof, write_plan
+from gyoza.inference.files.proof import Proof
+from gyoza.inference.files.writing import write_plan
 from gyoza.inference.fusion import fuse
 from gyoza.inference.plan import Coupling, Floats, Opaque, OpaqueNetwork, Plan, Step
 
@@ -41,7 +42,8 @@ class CompiledFlow:
     def __init__(self, plan: Plan) -> None:
         """Fuse the plan's steps and prepare their arrays for the executor."""
         self.plan = plan
-        self._executor = NumpyExecutor(fuse(plan))
+        with np.errstate(all="ignore"):
+            self._executor = NumpyExecutor(fuse(plan))
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -60,7 +62,7 @@ class CompiledFlow:
 
     @property
     def traces(self) -> int:
-        """How often a backend traced what the plan's opaque steps call: once each, when they first run, or never."""
+        """How often a backend traced what the plan's opaque steps call: once each, when a step first runs, or never."""
         return sum(getattr(function, "traces", 0) for step in self.plan.steps for function in functions(step))
 
     def encode(self, latents: ArrayLike) -> tuple[Floats, Floats]:
@@ -99,16 +101,20 @@ class CompiledFlow:
 
         Args:
             path: Where to, such as ``plan.safetensors`` in a version's folder; a file that is there is replaced.
-            proof: What was found when the flow was compared with its layers, for those who load it.
+            proof: What was found when the flow was compared with its layers, for those who load it. A service takes a plan
+                that lies beside a ``flow.keras`` only with the digest of that file in its proof;
+                ``gyoza.loading.compile_file`` sees to it.
 
         Raises:
-            ValueError: A step calls code (a network that is no chain of Dense layers, a layer of one's own).
+            ValueError: A step calls code (a convolution, a network that branches, a layer of one's own, a linear layer of
+                more than 1,024 entries along its axes), or a number in it is not finite.
             OSError: The file can't be written.
         """
         write_plan(path, self.plan, proof)
 
     def _rows(self, values: ArrayLike, shape: tuple[int, ...], name: str) -> Floats:
-        array = np.asarray(values, dtype=self.dtype)
+        with np.errstate(all="ignore"):
+            array = np.asarray(values, dtype=self.dtype)
         if array.shape[1:] != shape or array.ndim != len(shape) + 1:
             expected = ", ".join(["n", *map(str, shape)])
             raise ValueError(f"{name} must have the shape [{expected}]. Received: {name}.shape={array.shape}")
@@ -129,7 +135,8 @@ def compile_flow(model: Lowerable) -> CompiledFlow:
 
     Args:
         model: A built ``FlowModel``. The weights that the plan holds as arrays are read now, those behind an opaque step
-            or network when it runs; after a change of any, compile anew.
+            or network when it runs; after a change of any, compile anew. What such a layer or network reads beside its
+            weights, plain attributes above all, may be frozen when it first runs.
 
     Returns:
         The compiled flow, which answers what the model's own ``call`` and ``invert`` answer, to rounding.

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "LARGEST_LINEAR",
     "Additive",
     "Affine",
     "BoundedAffine",
@@ -36,6 +37,8 @@ __all__ = [
     "Step",
 ]
 
+LARGEST_LINEAR = 1024
+"""Up to how many entries along its axes a linear layer becomes a matrix in a plan."""
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Indices: TypeAlias = NDArray[np.intp]
 Columns: TypeAlias = Indices | slice
@@ -70,7 +73,8 @@ class Affine:
     @cached_property
     def logdet(self) -> float:
         """Σ ln|scale|, the same for every row."""
-        return float(np.log(np.abs(self.scale.astype(np.float64))).sum())
+        with np.errstate(all="ignore"):
+            return float(np.log(np.abs(self.scale.astype(np.float64))).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +122,10 @@ class DenseNetwork:
 
 @dataclass(frozen=True, eq=False)
 class OpaqueNetwork:
-    """A network that is only known as a function of the kept columns [n, K] to the coupling parameters [n, p·C]."""
+    """A network that is only known as a function of the kept columns [n, K] to the coupling parameters [n, p·C].
+
+    What the function returns belongs to the caller, who may write over it: an array that it keeps it must copy.
+    """
 
     function: Callable[[Floats], Floats]
     source: str = "a network"
@@ -185,7 +192,10 @@ class Coupling:
 
 @dataclass(frozen=True, eq=False)
 class Opaque:
-    """A bijection that is only known as a pair of functions: whatever a layer's own Keras code does."""
+    """A bijection that is only known as a pair of functions: whatever a layer's own Keras code does.
+
+    What they return belongs to the caller, who may write over it: an array that they keep they must copy.
+    """
 
     encode: Callable[[Floats], tuple[Floats, Floats]]
     """rows [n, D] -> (rows [n, D'], logdet [n])."""

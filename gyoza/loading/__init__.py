@@ -1,11 +1,12 @@
 """Files to flows: the one place that deserialises, and it deserialises only classes that it knows.
 
 - ``load_flow`` is what the service calls: it compiles and checks a flow, and refuses every class that is not on the list.
+- ``compile_file`` makes a plan of such a file, which the service can run without Keras.
 - ``load_model`` gives scripts the Keras model itself, compiled for training where its file says so. It also loads the
   classes that the script has registered with Keras.
 - ``load_weights`` fills a model that was made in code from a ``.weights.h5`` file, or says which layer does not fit.
 
-All three read the files of gyoza 0.3. ``keras.saving.load_model`` reads them too once ``gyoza.modelling.flow_layers`` is
+All read the files of gyoza 0.3. ``keras.saving.load_model`` reads them too once ``gyoza.modelling.flow_layers`` is
 imported, but knows no list, and goes by what a script has registered under the names of that library.
 
 Importing this package imports Keras. Nothing in it holds state or knows a server: it may run in a child process.
@@ -15,6 +16,7 @@ from gyoza.loading.archive import read_config
 from gyoza.loading.errors import LoadError
 from gyoza.loading.flows import load_flow
 from gyoza.loading.models import load_model, read_model
+from gyoza.loading.plans import compile_file
 from gyoza.loading.weights import load_weights
 
-__all__ = ["LoadError", "load_flow", "load_model", "load_weights", "read_config", "read_model"]
+__all__ = ["LoadError", "compile_file", "load_flow", "load_model", "load_weights", "read_config", "read_model"]

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from gyoza.inference import Proof, compile_flow
+from gyoza.inference import compile_flow
 from gyoza.inference.checks import Golden
-from gyoza.loading import load_flow, read_model
+from gyoza.loading import compile_file, read_model
 from gyoza.metrics import split
 from gyoza.modelling.flow_layers import DisentanglingFlowModel
 from gyoza.modelling.reference import LayeredFlow
@@ -66,9 +66,7 @@ def write_plan(folder: Path, golden: Golden) -> None:
         folder: It holds ``flow.keras``.
         golden: What the flow's layers make of some rows.
     """
-    loaded = load_flow(folder / "flow.keras", golden)
-    digest = hashlib.sha256((folder / "flow.keras").read_bytes()).hexdigest()
-    loaded.flow.save(folder / "plan.safetensors", Proof(loaded.checks, digest))
+    compile_file(folder / "flow.keras", folder / "plan.safetensors", golden)
 
 
 def read_version(folder: Path) -> tuple[Host, DisentanglingFlowModel]:

@@ -17,6 +17,8 @@ from gyoza.inference.plan import Origin
 from tests.app.worlds import LATENTS, affine, put, tiny_loader
 
 ROWS = (1, 8)
+DIGEST = hashlib.sha256(b"bug").hexdigest()
+"""Of the file that ``put_plan`` puts beside its plan."""
 
 
 def test_a_version_folder_is_loaded_and_timed(tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_golden_vectors_must_be_met(tmp_path: Path) -> None:
         load(path, tiny_loader, ROWS)
 
 
-def put_plan(folder: Path, digest: str | None = None) -> Path:
+def put_plan(folder: Path, digest: str = DIGEST) -> Path:
     """Put a version that holds a plan and, without saying so, no flow that could be loaded."""
     path = put(folder, text="bug")
     origin = Origin({"residual": 3, "digit": 1}, 2, 9, {"gyoza": "0"})
@@ -98,10 +100,42 @@ def test_a_plan_needs_no_flow_beside_it(tmp_path: Path) -> None:
 
 def test_a_plan_of_another_flow_does_not_load(tmp_path: Path) -> None:
     """A flow that was replaced beside its plan is noticed by its digest; the right digest is fine."""
-    with pytest.raises(UnloadableModel, match=r"must be compiled from the flow\.keras beside it, whose SHA-256 is"):
+    with pytest.raises(
+        UnloadableModel, match=rf"must be compiled from the flow\.keras beside it .* {DIGEST}\. Received: 0"
+    ):
         load(put_plan(tmp_path / "a", "0" * 64), tiny_loader, ROWS)
-    right = hashlib.sha256(b"bug").hexdigest()
-    assert load(put_plan(tmp_path / "b", right), tiny_loader, ROWS).flow.dtype == np.float32
+    assert load(put_plan(tmp_path / "b"), tiny_loader, ROWS).flow.dtype == np.float32
+
+
+def test_a_plan_that_does_not_say_of_which_flow_it_is_does_not_load(tmp_path: Path) -> None:
+    """Beside a flow, a plan without a digest may be of any: the reason says how to make one that tells."""
+    path = put(tmp_path, text="coupled")
+    affine().save(path / "plan.safetensors")
+    with pytest.raises(
+        UnloadableModel, match=r"a plan that records none\. Compile it anew by gyoza\.loading\.compile_file"
+    ):
+        load(path, tiny_loader, ROWS)
+
+
+def test_a_listed_flow_must_lie_beside_its_plan(tmp_path: Path) -> None:
+    """A plan alone is enough, but not where flow.toml records a flow."""
+    path = put_plan(tmp_path)
+    (path / "flow.toml").write_text(f'[files]\n"flow.keras" = "{DIGEST}"\n')
+    load(path, tiny_loader, ROWS)
+    (path / "flow.keras").unlink()
+    with pytest.raises(UnloadableModel, match=r"flow\.keras must have the SHA-256 .* Received: no file"):
+        load(path, tiny_loader, ROWS)
+
+
+@pytest.mark.parametrize("with_plan", [True, False])
+@pytest.mark.parametrize(("rows", "columns"), [(2, 5), (0, 4)])
+def test_golden_rows_must_fit_the_flow(tmp_path: Path, rows: int, columns: int, with_plan: bool) -> None:
+    """Rows of another shape, or none, keep a version from loading, with or without a plan, and the reason says why."""
+    path = put_plan(tmp_path) if with_plan else put(tmp_path)
+    values = np.zeros((rows, columns), np.float32)
+    save_file({"latents": values, "codes": values, "logdet": values[:, 0]}, path / "golden.safetensors")
+    with pytest.raises(UnloadableModel, match=r"golden\.safetensors does not fit the flow: .*of the shape \[n, 4\]"):
+        load(path, tiny_loader, ROWS)
 
 
 def test_a_damaged_plan_does_not_load(tmp_path: Path) -> None:

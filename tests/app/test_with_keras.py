@@ -1,5 +1,6 @@
 """The service over the library: real files, loaded by Keras."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from app.main import create_app
 from app.settings import Settings
+from gyoza.inference import Proof
 from tests.app.worlds import affine, client_of, put, rows
 
 FACTORS = {"residual": 2, "digit": 2}
@@ -87,8 +89,9 @@ async def test_code_of_one_s_own_is_traced_at_warm_up_and_never_again(tmp_path: 
 
 def test_plans_are_served_without_keras(tmp_path: Path) -> None:
     """Where every version holds a plan, serving imports neither Keras nor a backend."""
-    compiled = affine()
-    compiled.save(put(tmp_path) / "plan.safetensors")
+    path = put(tmp_path)
+    digest = hashlib.sha256((path / "flow.keras").read_bytes()).hexdigest()
+    affine().save(path / "plan.safetensors", Proof(flow_digest=digest))
     code = f"""
 import sys
 from pathlib import Path

@@ -1,6 +1,7 @@
 """Checks find what is wrong, and pass what is right."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from gyoza.inference import CompiledFlow
 from gyoza.inference.checks import (
     Check,
     Golden,
+    GoldenError,
     check_agreement,
     check_golden,
     check_logdet,
     check_round_trip,
+    failures,
     limits,
     probe_latents,
     row_error,
@@ -51,10 +54,30 @@ def test_a_wrong_flow_fails_the_check_that_should_find_it() -> None:
     assert not check_golden(FLOW, Golden(LATENTS, codes, logdet + 1)).passed
 
 
-def test_golden_rows_of_another_shape_fail() -> None:
-    """Arrays of different shapes never agree."""
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ({"latents": LATENTS[:, :2]}, "latents"),
+        ({"latents": np.float64(0)}, "latents"),
+        ({"codes": np.zeros((4, 2))}, "codes"),
+        ({"codes": np.zeros((3, SIZE))}, "codes"),
+        ({"logdet": np.zeros((4, 1))}, "logdet"),
+        ({"latents": LATENTS[:0], "codes": LATENTS[:0], "logdet": np.zeros(0)}, "latents"),
+    ],
+)
+def test_golden_rows_that_do_not_fit_are_refused(part: dict[str, Any], name: str) -> None:
+    """Arrays of other shapes, and none at all, prove nothing: the error says what must come and what came."""
     codes, logdet = FLOW.encode(LATENTS)
-    assert check_golden(FLOW, Golden(LATENTS, codes[:, :2], logdet)).error == np.inf
+    golden = Golden(**{"latents": LATENTS, "codes": codes, "logdet": logdet, **part})
+    with pytest.raises(GoldenError, match=rf"one or more, their {name} of the shape .* Received: {name}\.shape="):
+        check_golden(FLOW, golden)
+
+
+def test_failures_are_told_with_their_figures() -> None:
+    """What passed is left out."""
+    checks = Check("round trip", 0.5, 1e-3), Check("golden vectors", 0.0, 1e-4), Check("logdet", np.inf, 1e-2)
+    assert failures(checks) == "round trip: error 0.5, limit 0.001; logdet: error inf, limit 0.01"
+    assert failures(checks[1:2]) == ""
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -63,6 +86,11 @@ def test_an_error_that_is_not_finite_fails(bad: float) -> None:
     assert row_error(np.array([[bad]]), np.array([[1.0]])) == np.inf
     assert row_error(np.array([[1.0]]), np.array([[bad]])) == np.inf
     assert not Check("any", float("nan"), 1.0).passed
+
+
+def test_arrays_of_other_shapes_never_agree() -> None:
+    """What can't be compared is infinitely wrong."""
+    assert row_error(np.zeros((1, 2)), np.zeros((1, 3))) == np.inf
 
 
 def test_errors_are_relative_to_each_row() -> None:

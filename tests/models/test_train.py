@@ -18,6 +18,7 @@ FILES = {
     "flow.keras",
     "flow.toml",
     "golden.safetensors",
+    "plan.safetensors",
 }
 
 

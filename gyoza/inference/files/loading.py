@@ -10,12 +10,12 @@ from gyoza.inference.checks import (
     probe_latents,
 )
 from gyoza.inference.compiled import CompiledFlow
+from gyoza.inference.files.proof import Proof
 from gyoza.inference.files.reading import read_plan
-from gyoza.inference.files.writing import Proof
 from gyoza.inference.loaded import LoadedFlow
 from gyoza.inference.step_checks import check_logdet_of_steps, check_steps
 
-__all__ = ["load_plan", "load_plan_file"]
+__all__ = ["load_checked_plan", "load_plan"]
 
 PROBE_ROWS = 16
 
@@ -46,7 +46,7 @@ def load_plan(path: Path | str) -> CompiledFlow:
     return CompiledFlow(read_plan(path).plan)
 
 
-def load_plan_file(path: Path | str, golden: Golden | None = None) -> tuple[LoadedFlow, Proof]:
+def load_checked_plan(path: Path | str, golden: Golden | None = None) -> tuple[LoadedFlow, Proof]:
     """Load a flow that was compiled ahead of time and check it again.
 
     Args:
@@ -58,7 +58,8 @@ def load_plan_file(path: Path | str, golden: Golden | None = None) -> tuple[Load
 
     Raises:
         PlanError: As for ``load_plan``.
-        OSError: Likewise.
+        GoldenError: The golden rows are not of the flow's shapes.
+        OSError: The file can't be read.
     """
     file = read_plan(path)
     flow = CompiledFlow(file.plan)

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from gyoza.inference.files.description import FORMAT, build
-from gyoza.inference.files.validation import check_origin, check_plan, check_proof
-from gyoza.inference.files.writing import Proof
+from gyoza.inference.files.proof import Proof
+from gyoza.inference.files.validation import check_dtype, check_origin, check_plan, check_proof
 from gyoza.inference.plan import Plan
 
-__all__ = ["PlanError", "PlanFile", "read_plan"]
+__all__ = ["PlanError", "PlanFile", "parts_of", "plan_file", "read_plan", "read_safetensors"]
 
 TITLE = re.compile(r"gyoza plan ([1-9][0-9]{0,8})")
+LONGEST_REASON = 1000
+WRONG = (KeyError, TypeError, ValueError, ArithmeticError, RecursionError, AttributeError, MemoryError)
+"""What reading or checking something that is no plan may raise."""
 PARTS = frozenset({"steps", "latent_shape", "code_shape", "dtype", "origin", "checks", "flow_digest"})
 
 
@@ -51,9 +54,16 @@ def read_plan(path: Path | str) -> PlanFile:
     try:
         metadata, arrays = read_safetensors(path)
         return plan_file(parts_of(metadata), arrays)
-    except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
-        text = f"it names {error}, which is not there" if isinstance(error, KeyError) else str(error)
-        raise PlanError(f"{path.name} must hold a plan that can be run: {text}") from error
+    except WRONG as error:
+        raise PlanError(f"{path.name} must hold a plan that can be run: {reason(error)}") from error
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error says as a text that can be shown, for it may quote the file."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, KeyError):
+        text = f"it names {error}, which is not there, or is named before"
+    return text.encode("utf-8", "backslashreplace").decode()[:LONGEST_REASON]
 
 
 def read_safetensors(path: Path) -> tuple[Mapping[str, str], dict[str, NDArray[Any]]]:
@@ -84,13 +94,14 @@ def parts_of(metadata: Mapping[str, str]) -> dict[str, Any]:
     return parts
 
 
-def plan_file(parts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> PlanFile:
-    """Build a plan from its parts and check it."""
+def plan_file(parts: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> PlanFile:
+    """Build a plan from its described parts and check it; the arrays that it names are taken out."""
     built = {name: build(part, arrays) for name, part in parts.items()}
     proof = Proof(built.pop("checks"), built.pop("flow_digest"))
     check_proof(proof)
     if built["origin"] is not None:
         check_origin(built["origin"])
-    plan = Plan(**{**built, "dtype": np.dtype(str(built["dtype"]))})
+    check_dtype(built["dtype"])
+    plan = Plan(**{**built, "dtype": np.dtype(built["dtype"])})
     check_plan(plan)
     return PlanFile(plan, proof)

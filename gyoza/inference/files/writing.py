@@ -1,54 +1,62 @@
 """Writing a plan to a file."""
 
 import json
-import os
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from gyoza.inference.checks import Check
 from gyoza.inference.files.description import FORMAT, describe
+from gyoza.inference.files.proof import Proof
+from gyoza.inference.files.reading import WRONG, plan_file, reason
 from gyoza.inference.plan import Plan
 
-__all__ = ["Proof", "write_plan"]
-
-
-@dataclass(frozen=True)
-class Proof:
-    """How a plan was proven when it was made."""
-
-    checks: tuple[Check, ...] = ()
-    """What compared it with the flow's layers, and what that found."""
-    flow_digest: str | None = None
-    """The SHA-256 of the file that the flow was loaded from."""
+__all__ = ["replacing", "write_plan"]
 
 
 def write_plan(path: Path | str, plan: Plan, proof: Proof | None = None) -> None:
     """Write a plan to a safetensors file; one that is there is replaced at once, never half.
 
     Args:
-        path: Where to.
+        path: Where to. Threads and processes may write to one path: the file is the one of whoever comes last.
         plan: Of known steps only.
         proof: How it was proven, if it was.
 
     Raises:
-        ValueError: A step calls code, and so can't be in a file.
+        ValueError: A step calls code, or ``read_plan`` would refuse the file: a number is not finite in the plan's dtype, a
+            step is no bijection, a latent is larger than ``gyoza.inference.files.validation.LARGEST_SIZE``.
         OSError: The file can't be written.
     """
     arrays: dict[str, NDArray[Any]] = {}
-    parts = {field.name: describe(getattr(plan, field.name), field.name, arrays) for field in fields(plan)}
     shown = proof or Proof()
-    parts["checks"], parts["flow_digest"] = describe(shown.checks, "checks", arrays), shown.flow_digest
+    parts = {
+        field.name: describe(getattr(part, field.name), field.name, arrays)
+        for part in (plan, shown)
+        for field in fields(part)
+    }
+    try:
+        plan_file(parts, dict(arrays))
+    except WRONG as wrong:
+        error = reason(wrong)
+        raise ValueError(f"A plan must be one that can be read again: {error}") from wrong
     metadata = {"format": f"gyoza plan {FORMAT}", "plan": json.dumps(parts, allow_nan=False)}
     content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(Path(path)) as part:
         part.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path of nobody else's beside ``path``; what was written there takes its place, unless an error is raised."""
+    part = path.with_name(f".{uuid4().hex}.part")
+    try:
+        yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from gyoza.inference import CompiledFlow, PlanError, Proof, load_plan, load_plan_file, read_plan, write_plan
+from gyoza.inference import CompiledFlow, PlanError, Proof, load_checked_plan, load_plan, read_plan, write_plan
 from gyoza.inference.checks import Check, Golden
 from gyoza.inference.files.description import FORMAT
 from gyoza.inference.files.reading import read_safetensors
@@ -79,7 +79,7 @@ def test_a_file_tells_how_it_was_proven(path: Path) -> None:
     """Recorded checks and the flow's digest come back; what can be checked again is, and replaces what was recorded."""
     recorded = (Check("compiled as layers", 2e-7, 1e-4), Check("round trip", 9.0, 1e-3))
     write_plan(path, known(), Proof(recorded, "0" * 64))
-    loaded, proof = load_plan_file(path)
+    loaded, proof = load_checked_plan(path)
     assert proof.flow_digest == "0" * 64
     assert [check.name for check in loaded.checks] == [
         "compiled as layers",
@@ -94,15 +94,15 @@ def test_a_file_tells_how_it_was_proven(path: Path) -> None:
 def test_golden_rows_are_met_or_not(path: Path) -> None:
     """The golden check passes on what the flow computed, and fails on anything else."""
     codes, logdet = load_plan(path).encode(ROWS)
-    *_, met = load_plan_file(path, Golden(ROWS, codes, logdet))[0].checks
-    *_, missed = load_plan_file(path, Golden(ROWS, codes + 0.01, logdet))[0].checks
+    *_, met = load_checked_plan(path, Golden(ROWS, codes, logdet))[0].checks
+    *_, missed = load_checked_plan(path, Golden(ROWS, codes + 0.01, logdet))[0].checks
     assert (met.name, met.passed, missed.passed) == ("golden vectors", True, False)
 
 
 def test_what_is_not_recorded_is_none(path: Path) -> None:
     """A plan that was made by hand tells nothing of a model."""
     write_plan(path, plan(*KNOWN))
-    loaded, proof = load_plan_file(path)
+    loaded, proof = load_checked_plan(path)
     assert (loaded.factors, loaded.layers, loaded.parameters, dict(loaded.libraries)) == (None, None, None, {})
     assert proof == Proof()
 
@@ -166,12 +166,12 @@ def first(parts: Parts, kind: str) -> Parts:
 WRONG: dict[str, tuple[Callable[[Parts], object], str]] = {
     "dtype": (lambda parts: parts.update(dtype="float16"), "its dtype must be one of"),
     "no dtype": (lambda parts: parts.update(dtype="floaty"), "must hold a plan"),
-    "shape": (lambda parts: parts.update(latent_shape=[SIZE, 0]), "shapes must hold integers of 1 or more"),
+    "shape": (lambda parts: parts.update(latent_shape=[SIZE, 0]), "shapes must hold 1 to 16 integers of 1 or more"),
     "other size": (lambda parts: parts.update(code_shape=[SIZE + 1]), "as many entries as a latent"),
     "both sizes": (lambda parts: parts.update(latent_shape=[12], code_shape=[12]), r"step 0 \(Gather\): indices"),
     "no steps": (lambda parts: parts.update(steps=3), "its steps must be a list"),
     "a check as a step": (
-        lambda parts: parts.update(steps=[{"type": "Check", "name": "", "error": 0, "limit": 0}]),
+        lambda parts: parts.update(steps=[{"type": "Check", "name": "a", "error": 0, "limit": 0}]),
         r"step 0 \(Check\): there is no such step",
     ),
     "unknown class": (lambda parts: first(parts, "Gather").update(type="Opaque"), "it names 'Opaque', which is not"),
@@ -195,19 +195,30 @@ WRONG: dict[str, tuple[Callable[[Parts], object], str]] = {
         "its activation one of",
     ),
     "kept": (lambda parts: first(parts, "Coupling").update(kept=[0]), "kept and changed must be integers"),
-    "twice": (
+    "an array twice": (
         lambda parts: first(parts, "Coupling").update(kept=first(parts, "Coupling")["changed"]),
-        "once, together",
+        r"it names 'steps\.3\.changed', which is not there, or is named before",
     ),
+    "a step twice": (lambda parts: parts.update(steps=2 * parts["steps"]), "or is named before"),
     "origin": (lambda parts: parts.update(origin=3), "its origin must be an Origin"),
     "layers": (lambda parts: parts["origin"].update(layers="many"), "layers and parameters must be integers"),
-    "libraries": (lambda parts: parts["origin"].update(libraries={"gyoza": 1}), "map names to versions"),
+    "libraries": (lambda parts: parts["origin"].update(libraries={"pairs": [["gyoza", 1]]}), "map names to versions"),
+    "a library twice": (
+        lambda parts: parts["origin"].update(libraries={"pairs": [["gyoza", "1"], ["gyoza", "2"]]}),
+        "hold each name once",
+    ),
     "factors": (lambda parts: parts["origin"].update(factors=[]), "factors must map names to sizes"),
-    "factor name": (lambda parts: parts["origin"].update(factors={"a.b": 6}), "A factor's name must match"),
-    "factor size": (lambda parts: parts["origin"].update(factors={"a": 0}), "the size of factor a must be"),
+    "factor name": (
+        lambda parts: parts["origin"].update(factors={"pairs": [["a.b", 6]]}),
+        "A factor's name must match",
+    ),
+    "factor size": (
+        lambda parts: parts["origin"].update(factors={"pairs": [["a", 0]]}),
+        "the size of factor a must be",
+    ),
     "checks": (lambda parts: parts.update(checks=[3]), "checks must each have"),
     "no checks": (lambda parts: parts.update(checks=3), "checks must each have"),
-    "digest": (lambda parts: parts.update(flow_digest=3), "flow_digest must be a text"),
+    "digest": (lambda parts: parts.update(flow_digest=3), "flow_digest must be a SHA-256 in hexadecimal"),
 }
 
 
@@ -233,6 +244,8 @@ def test_a_part_that_is_not_as_it_must_be_is_refused(path: Path, name: str) -> N
         ("steps.2.matrix", np.eye(4), "and its size divide 6"),
         ("steps.2.matrix", np.zeros(3), "matrix must be square"),
         ("steps.3.kept", np.array([4, 2, 0]), "must be ascending"),
+        ("steps.3.kept", np.array([1, 3, 5]), "each of 0 … 5 once, together"),
+        ("steps.3.kept", np.array([0, 2]), "each of 0 … 5 once, together"),
     ],
 )
 def test_an_array_that_is_not_as_it_must_be_is_refused(path: Path, array: str, value: Any, text: str) -> None:
@@ -258,7 +271,7 @@ def test_a_wrong_logdet_is_found(tmp_path: Path) -> None:
     """A plan whose linear step tells another logdet than its matrix has fails the check by differences."""
     step: Any = steps()["linear"]
     write_plan(tmp_path / "plan", plan(replace(step, logdet=step.logdet + 0.1)))
-    failed = [check.name for check in load_plan_file(tmp_path / "plan")[0].checks if not check.passed]
+    failed = [check.name for check in load_checked_plan(tmp_path / "plan")[0].checks if not check.passed]
     assert failed == ["logdet by differences"]
 
 
@@ -268,5 +281,5 @@ def test_a_wrong_inverse_is_found(tmp_path: Path) -> None:
     write_plan(
         tmp_path / "plan", plan(replace(step, inverse=step.inverse * 1.1), Affine(np.ones(SIZE), np.zeros(SIZE)))
     )
-    failed = [check.name for check in load_plan_file(tmp_path / "plan")[0].checks if not check.passed]
+    failed = [check.name for check in load_checked_plan(tmp_path / "plan")[0].checks if not check.passed]
     assert failed == ["round trip"]
