@@ -1,8 +1,10 @@
 """What backends do each in their own way, automatic differentiation above all: the one file that knows them by name."""
 
-from collections.abc import Callable
-from functools import cached_property
+import logging
+import re
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from threading import Lock
 from typing import Any
 
 import keras
@@ -15,13 +17,18 @@ __all__ = [
     "GRADIENTS",
     "OUTPUTS_AT_ONCE",
     "Compiled",
+    "Trace",
     "assigns_in_traces",
+    "compiled",
     "gradient",
+    "in_a_line",
     "jacobian",
     "row_jacobian",
     "traced",
 ]
 
+LOGGER = logging.getLogger("gyoza.modelling")
+COLORS = re.compile(r"\x1b\[\d+m")
 OUTPUTS_AT_ONCE = 256
 """How many copies of a row one backward pass holds, so that the memory of a large Jacobian is mostly its own."""
 
@@ -36,50 +43,100 @@ def assigns_in_traces() -> bool:
 
 
 class Compiled:
-    """A function of rows that is traced once, for any number of them, and then runs without Python between its parts.
+    """A function of rows that is traced, for any number of them, and then runs without Python between its parts.
 
     TensorFlow can do so; other backends, and code that can't be traced (such as NumPy's on the values), run as they are.
-    Threads may share it. Weights are read when it runs.
+    Threads may share it. Weights are read when it runs; all else that the function reads, such as plain attributes of a
+    layer, is frozen with the trace.
 
     Args:
-        function: Maps a tensor [n, size] to a tensor [n, …] or a tuple of them, each row by itself.
-        size: D, the columns of a row.
-        dtype: What the function computes in.
+        trace: The trace of the function and of those that must agree with it.
+        number: Which of them.
     """
 
-    def __init__(self, function: Callable[[Any], Any], size: int, dtype: str) -> None:
-        """Keep the function; it is traced when it is first called."""
-        self._function, self._size, self._dtype = function, size, dtype
+    def __init__(self, trace: "Trace", number: int) -> None:
+        """Keep the trace, which is made when one of its functions is first called."""
+        self._trace, self._number = trace, number
 
     def __call__(self, rows: Floats) -> Any:
-        """Run the function on NumPy rows [n, size]; its results are arrays of their dtype."""
-        results = self._run(ops.convert_to_tensor(rows, dtype=self._dtype))
-        return keras.tree.map_structure(lambda tensor: np.asarray(ops.convert_to_numpy(tensor), rows.dtype), results)
+        """Run the function on NumPy rows [n, size]; its results are arrays of their dtype that are nobody else's."""
+        results = self._trace.functions[self._number](ops.convert_to_tensor(rows, dtype=self._trace.dtype))
+        return keras.tree.map_structure(lambda tensor: np.array(ops.convert_to_numpy(tensor), rows.dtype), results)
 
     @property
     def traces(self) -> int:
         """How often it was traced."""
-        count = getattr(vars(self).get("_run"), "experimental_get_tracing_count", lambda: 0)
-        return int(count())
+        return self._trace.counts[self._number]
 
-    @cached_property
-    def _run(self) -> Callable[[Any], Any]:
-        if keras.backend.backend() == "tensorflow":
-            return traced(self._function, self._size, self._dtype)
-        return self._function  # pragma: no cover - another backend
+
+class Trace:
+    """Functions of rows that are traced together when one of them is first called, so that they always agree.
+
+    Args:
+        functions: Each maps a tensor [n, size] to a tensor [n, …] or a tuple of them, each row by itself.
+        size: D, the columns of a row.
+        dtype: What rows come in as.
+        source: What is called, for messages.
+    """
+
+    def __init__(self, functions: Sequence[Callable[[Any], Any]], size: int, dtype: str, source: str) -> None:
+        """Trace nothing yet."""
+        self.size, self.dtype, self.source = size, dtype, source
+        self._given = tuple(functions)
+        self._traced: tuple[Callable[[Any], Any], ...] | None = None
+        self._lock = Lock()
+
+    @property
+    def functions(self) -> tuple[Callable[[Any], Any], ...]:
+        """The functions, traced where that can be done."""
+        if self._traced is None:
+            with self._lock:
+                # Another thread may have been the first.
+                self._traced = self._traced or self._trace()
+        return self._traced
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How often each was traced."""
+        found = (getattr(each, "experimental_get_tracing_count", lambda: 0) for each in self._traced or self._given)
+        return tuple(int(count()) for count in found)
+
+    def _trace(self) -> tuple[Callable[[Any], Any], ...]:
+        if keras.backend.backend() != "tensorflow":
+            return self._given  # pragma: no cover - another backend
+        try:
+            return tuple(traced(function, self.size, self.dtype) for function in self._given)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a reader's own code raises for want of values.
+            LOGGER.warning(
+                "%s can't be traced, so it runs call by call, more slowly: %s", self.source, in_a_line(error)
+            )
+            return self._given
+
+
+def compiled(functions: Sequence[Callable[[Any], Any]], size: int, dtype: str, source: str) -> tuple[Compiled, ...]:
+    """Return functions that are traced together; for the arguments see ``Trace``."""
+    trace = Trace(functions, size, dtype, source)
+    return tuple(Compiled(trace, number) for number in range(len(functions)))
+
+
+def in_a_line(error: Exception) -> str:
+    """Return the class of an error and what it says, which Keras spreads over lines and colours."""
+    return f"{type(error).__name__}: {' '.join(COLORS.sub('', str(error)).split())}"
 
 
 def traced(function: Callable[[Any], Any], size: int, dtype: str) -> Callable[[Any], Any]:
-    """Trace a function of rows [n, size] for TensorFlow; return it as it is where that can't be done."""
+    """Trace a function of rows [n, size] for TensorFlow.
+
+    Raises:
+        Exception: Whatever it raises for want of values.
+    """
     tensorflow = import_module("tensorflow")
     signature = [tensorflow.TensorSpec([None, size], dtype)]
-    graph = tensorflow.function(function, input_signature=signature, autograph=False)
-    try:
-        graph.get_concrete_function()
-    except Exception:  # noqa: BLE001 - whatever a reader's own code raises for want of values.
-        return function
-    found: Callable[[Any], Any] = graph
-    return found
+    graph: Callable[[Any], Any] = tensorflow.function(function, input_signature=signature, autograph=False)
+    graph.get_concrete_function()  # type: ignore[attr-defined]
+    return graph
 
 
 def jacobian(function: Callable[[Any], Any], rows: Floats) -> Floats:

@@ -144,7 +144,7 @@ class FlowLayer(keras.layers.Layer):
             The steps, which act on the input flattened in C order.
         """
         output_shape: Any = self.compute_output_shape((None, *input_shape))[0]
-        return (opaque(self, tuple(input_shape), output_shape[1:]),)
+        return (opaque(self, tuple(input_shape), output_shape[1:], self.compute_dtype),)
 
     def get_config(self) -> dict[str, Any]:
         """Return what the constructor takes, ready for JSON."""

@@ -11,7 +11,7 @@ from keras import ops
 from gyoza.inference import plan
 from gyoza.inference.plan import Indices
 from gyoza.modelling.axes import as_floats
-from gyoza.modelling.backend import Compiled
+from gyoza.modelling.backend import Compiled, compiled
 from gyoza.modelling.flow_layers.base import FlowLayer, accepts_training
 from gyoza.modelling.flow_layers.lowering import inherits, lower_network
 from gyoza.modelling.masks import Mask
@@ -246,9 +246,10 @@ class Coupling(FlowLayer):
             )
         if dense is not None:
             return dense
-        return plan.OpaqueNetwork(self._opaque_network(kept, changed, input_shape), f"the network of {self.name}")
+        source = f"the network of {self.name}"
+        return plan.OpaqueNetwork(self._opaque_network(kept, changed, input_shape, source), source)
 
-    def _opaque_network(self, kept: Indices, changed: Indices, input_shape: tuple[int, ...]) -> Compiled:
+    def _opaque_network(self, kept: Indices, changed: Indices, input_shape: tuple[int, ...], source: str) -> Compiled:
         places = np.full(len(kept) + len(changed), len(kept))
         places[kept] = np.arange(len(kept))
 
@@ -260,7 +261,8 @@ class Coupling(FlowLayer):
             flat = [ops.reshape(tensor + ops.zeros_like(x), (-1, len(places))) for tensor in tensors]
             return ops.concatenate([ops.take(tensor, changed, axis=1) for tensor in flat], axis=1)
 
-        return Compiled(parameters, len(kept), self.compute_dtype)
+        (function,) = compiled((parameters,), len(kept), self.compute_dtype, source)
+        return function
 
 
 def check_parameters(tensors: Sequence[Any], input_shape: Sequence[int | None], name: str, count: int = 1) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from gyoza.inference.plan import Linear, Step
+from gyoza.inference.plan import LARGEST_LINEAR, Linear, Step
 from gyoza.modelling.axes import join_axes, places_per_row, split_axes
 from gyoza.modelling.flow_layers.base import FlowLayer, draw_seed
-from gyoza.modelling.flow_layers.lowering import LARGEST_MATRIX, along_axes, inherits
+from gyoza.modelling.flow_layers.lowering import along_axes, inherits
 
 __all__ = ["InvertibleLinear"]
 
@@ -113,7 +113,7 @@ class InvertibleLinear(FlowLayer):
     def lower(self, input_shape: Sequence[int]) -> tuple[Step, ...]:
         """Lower to one ``Linear`` where the matrix is not too large, else as ``FlowLayer.lower``."""
         methods = ["call", "invert", "compute_jacobian_determinant", "_triangles", "_precise_rows", "_shaped"]
-        if not inherits(self, InvertibleLinear, methods) or prod(self._shape_) > LARGEST_MATRIX:
+        if not inherits(self, InvertibleLinear, methods) or prod(self._shape_) > LARGEST_LINEAR:
             return super().lower(input_shape)
         lower, upper = (ops.convert_to_numpy(triangle).astype(np.float64) for triangle in self._triangles())
         rows = ops.convert_to_numpy(self._permutation_)

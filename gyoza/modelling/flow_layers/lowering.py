@@ -11,11 +11,10 @@ from keras import ops
 from gyoza.inference.activations import ACTIVATIONS
 from gyoza.inference.plan import Dense, DenseNetwork, Gather, Indices, Linear, Opaque, Rotation, Step
 from gyoza.modelling.axes import joined_indices
-from gyoza.modelling.backend import Compiled
+from gyoza.modelling.backend import compiled
 
 __all__ = [
     "IDLE_LAYERS",
-    "LARGEST_MATRIX",
     "LINKS",
     "activation_name",
     "along_axes",
@@ -39,8 +38,6 @@ IDLE_LAYERS = (
 """Layers that do nothing outside training."""
 LINKS = (keras.layers.Dense, keras.layers.Activation, *IDLE_LAYERS)
 """Layers that a chain may hold."""
-LARGEST_MATRIX = 1024
-"""Up to how many entries along its axes a linear layer becomes a matrix in a plan."""
 
 
 def inherits(layer: Any, owner: type, names: Iterable[str]) -> bool:
@@ -66,18 +63,20 @@ def along_axes(step: Rotation | Linear, axes: Sequence[int], input_shape: Sequen
     return together, step, Gather(together.inverse)
 
 
-def opaque(layer: Any, input_shape: Sequence[int], output_shape: Sequence[int]) -> Opaque:
+def opaque(layer: Any, input_shape: Sequence[int], output_shape: Sequence[int], dtype: str) -> Opaque:
     """Return the step that calls a layer's own Keras code.
 
     Args:
         layer: A built layer with ``call`` and ``invert``.
         input_shape: The shape of one of its inputs, without the batch axis.
         output_shape: The shape of one of its outputs, without the batch axis.
+        dtype: What the flow computes in, and so what rows come in; a layer that computes in another one casts them itself.
 
     Returns:
-        The step; its functions take and give rows [n, D] and may be called by any thread.
+        The step; its functions take and give rows [n, D] and may be called by any thread. Both are traced, where that can
+        be done, when either first runs: from then on they see new weights, but no new attributes of the layer.
     """
-    size, dtype = prod(input_shape), layer.compute_dtype
+    size = prod(input_shape)
 
     def encode(x: Any) -> tuple[Any, Any]:
         outputs, logdet = layer(ops.reshape(x, (-1, *input_shape)))
@@ -87,7 +86,8 @@ def opaque(layer: Any, input_shape: Sequence[int], output_shape: Sequence[int]) 
         return ops.reshape(layer.invert(ops.reshape(y, (-1, *output_shape))), (-1, size))
 
     source = f"the layer {layer.name} ({type(layer).__name__})"
-    return Opaque(Compiled(encode, size, dtype), Compiled(invert, size, dtype), source)
+    forth, back = compiled((encode, invert), size, dtype, source)
+    return Opaque(forth, back, source)
 
 
 def lower_network(

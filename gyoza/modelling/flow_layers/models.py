@@ -311,14 +311,14 @@ class FlowModel(keras.Model):
     def _lower_layers(self, shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
         if not self._runs_its_layers_():
             # A subclass that does more than to run the layers is known only as a whole.
-            return (opaque(self, shapes[0], shapes[-1]),)
+            return (opaque(self, shapes[0], shapes[-1], self.compute_dtype),)
         ends = zip(self._flow_layers_, pairwise(shapes), strict=True)
         return tuple(step for layer, end in ends for step in self._lower_layer(layer, *end))
 
     def _lower_layer(self, layer: Any, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> tuple[Step, ...]:
         # A layer that computes in another dtype rounds otherwise than the plan would.
         if not hasattr(layer, "lower") or layer.compute_dtype != self.compute_dtype:
-            return (opaque(layer, input_shape, output_shape),)
+            return (opaque(layer, input_shape, output_shape, self.compute_dtype),)
         steps: tuple[Step, ...] = layer.lower().steps if isinstance(layer, FlowModel) else layer.lower(input_shape)
         return steps
 

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from gyoza.inference.plan import Rotation, Step
+from gyoza.inference.plan import LARGEST_LINEAR, Rotation, Step
 from gyoza.modelling.axes import as_integers, join_axes, split_axes
 from gyoza.modelling.flow_layers.base import VolumePreserving, draw_seed
-from gyoza.modelling.flow_layers.lowering import LARGEST_MATRIX, along_axes, inherits
+from gyoza.modelling.flow_layers.lowering import along_axes, inherits
 
 __all__ = ["Reflection", "householder_product"]
 
@@ -119,7 +119,7 @@ class Reflection(VolumePreserving):
     def lower(self, input_shape: Sequence[int]) -> tuple[Step, ...]:
         """Lower to one ``Rotation`` where the matrix is not too large, else as ``FlowLayer.lower``."""
         methods = ["call", "invert", "compute_jacobian_determinant", "_reflect_", "_rotate", "_turned_round"]
-        if not inherits(self, Reflection, methods) or prod(self._shape_) > LARGEST_MATRIX:
+        if not inherits(self, Reflection, methods) or prod(self._shape_) > LARGEST_LINEAR:
             return super().lower(input_shape)
         block = householder_product(ops.convert_to_numpy(self._reflection_normals_).astype(np.float64))
         return along_axes(Rotation(block.T if self._inverse_mode_ else block), self._axes_, input_shape)

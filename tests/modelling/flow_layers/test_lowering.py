@@ -1,19 +1,32 @@
 """Which networks inside couplings become dense ones in a plan."""
 
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from functools import partialmethod
+from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-from gyoza.inference import compile_flow, plan
-from gyoza.modelling.flow_layers import AdditiveCoupling, FlowModel
+from gyoza.inference import compile_flow, load_plan, plan
+from gyoza.modelling.flow_layers import (
+    ActivationNormalization,
+    AdditiveCoupling,
+    FlowLayer,
+    FlowModel,
+    HeavisidePermutation,
+    Reflection,
+)
 from gyoza.modelling.masks import CheckerBoardMask, Mask
 from gyoza.modelling.reference import LayeredFlow
 from tests.modelling.layers import CASES, built
 
 Dense = keras.layers.Dense
+AT: dict[str, Any] = {"shape": [4], "axes": [1]}
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 X = np.random.default_rng(0).standard_normal((5, 4)).astype("float32")
 
 
@@ -180,6 +193,189 @@ def test_what_is_called_is_traced_once(name: str) -> None:
         np.testing.assert_allclose(codes, layer(x[:size])[0], rtol=1e-6, atol=1e-6)
         flow.invert(codes)
     assert flow.traces in {1, 2}
+
+
+class Shifting(FlowLayer):
+    """A layer that reads a plain attribute."""
+
+    by = 1.0
+
+    def call(self, inputs: Any) -> Any:
+        """Add it."""
+        return inputs + self.by, self.compute_jacobian_determinant(inputs)
+
+    def invert(self, outputs: Any) -> Any:
+        """Take it off."""
+        return outputs - self.by
+
+    def compute_jacobian_determinant(self, x: Any) -> Any:
+        """Return 0."""
+        return keras.ops.zeros(keras.ops.shape(x)[0], x.dtype)
+
+
+@pytest.mark.parametrize("first", ["encode", "invert"])
+def test_both_directions_are_traced_together(first: str) -> None:
+    """What a layer reads beside its weights is frozen for both directions when either first runs: they never disagree."""
+    layer = Shifting(**AT)
+    flow = compile_flow(whole(layer, (4,)))
+    getattr(flow, first)(X)
+    assert flow.traces == (2 if ON_TENSORFLOW else 0)
+    layer.by = 5.0
+    np.testing.assert_allclose(flow.invert(flow.encode(X)[0]), X, atol=1e-6)
+    np.testing.assert_allclose(flow.encode(X)[0], X + (1 if ON_TENSORFLOW else 5), atol=1e-6)
+
+
+class HalfTraceable(Shifting):
+    """A layer of which only one direction can be traced."""
+
+    def invert(self, outputs: Any) -> Any:
+        """Look at the values."""
+        return keras.ops.convert_to_tensor(keras.ops.convert_to_numpy(outputs) - self.by)
+
+
+def test_neither_direction_is_traced_where_one_can_t_be(caplog: pytest.LogCaptureFixture) -> None:
+    """A direction that can't be traced keeps the other from it, and a warning tells which layer it is and why."""
+    layer = HalfTraceable(**AT, name="curious")
+    flow = compile_flow(whole(layer, (4,)))
+    flow.encode(X)
+    layer.by = 5.0
+    np.testing.assert_allclose(flow.encode(X)[0], X + 5, atol=1e-6)
+    np.testing.assert_allclose(flow.invert(flow.encode(X)[0]), X, atol=1e-6)
+    assert flow.traces == 0
+    if ON_TENSORFLOW:
+        ((logger, level, text),) = caplog.record_tuples
+        assert (logger, level) == ("gyoza.modelling", logging.WARNING)
+        assert text.startswith("the layer curious (HalfTraceable) can't be traced, so it runs call by call")
+        assert "Error: " in text
+        assert text.isprintable()
+
+
+class Exhausting(Shifting):
+    """A layer for which there is no memory at first."""
+
+    exhausted = True
+
+    def call(self, inputs: Any) -> Any:
+        """Fail, or not."""
+        if self.exhausted:
+            raise MemoryError
+        return super().call(inputs)
+
+
+def test_running_out_of_memory_is_not_taken_for_what_can_t_be_traced(caplog: pytest.LogCaptureFixture) -> None:
+    """The error is the caller's; once there is memory the layer is traced."""
+    layer = Exhausting(**AT)
+    layer.exhausted = False
+    flow = compile_flow(whole(layer, (4,)))
+    layer.exhausted = True
+    with pytest.raises(MemoryError):
+        flow.encode(X)
+    layer.exhausted = False
+    flow.encode(X)
+    assert flow.traces == (2 if ON_TENSORFLOW else 0)
+    assert not caplog.records
+
+
+def test_threads_share_the_first_trace() -> None:
+    """16 threads that make the first calls get what one thread gets, from one trace."""
+    networks: dict[str, Any] = OTHERS
+    model = flow_with(networks["a normalization"]())
+    flow, expected, together = compile_flow(model), np.asarray(model(X)[0]), Barrier(16)
+
+    def encode(_: int) -> Any:
+        together.wait()
+        return [flow.encode(X)[0] for _ in range(3)]
+
+    with ThreadPoolExecutor(16) as pool:
+        for codes in pool.map(encode, range(16)):
+            np.testing.assert_allclose(codes, [expected] * 3, atol=1e-6)
+    assert flow.traces == (1 if ON_TENSORFLOW else 0)
+
+
+class Keeping(Shifting):
+    """A layer that gives an array that it keeps."""
+
+    kept = np.zeros((5, 4), "float32")
+
+    def call(self, inputs: Any) -> Any:
+        """Give it."""
+        keras.ops.convert_to_numpy(inputs)  # Can't be traced.
+        return self.kept, keras.ops.zeros(5)
+
+    def invert(self, outputs: Any) -> Any:
+        """Give it."""
+        return self.kept
+
+
+def test_what_a_layer_keeps_is_not_written_over() -> None:
+    """Later steps write over rows, but never over an array that a layer gives and keeps."""
+    kept = Keeping.kept.copy()
+    around = [ActivationNormalization(**AT), ActivationNormalization(**AT)]
+    model = FlowModel([around[0], Keeping(**AT), around[1]])
+    model.build((None, 4))
+    for normalization in around:
+        normalization._location_.assign([1.0, 2.0, 3.0, 4.0])
+    flow = compile_flow(model)
+    np.testing.assert_allclose(flow.encode(X)[0], np.tile([-1.0, -2.0, -3.0, -4.0], (5, 1)))
+    flow.invert(X)
+    np.testing.assert_array_equal(Keeping.kept, kept)
+
+
+class Softening(Shifting):
+    """A layer whose results tell in which precision it computes."""
+
+    def call(self, inputs: Any) -> Any:
+        """Map x to arsinh(x)."""
+        return keras.ops.arcsinh(inputs), self.compute_jacobian_determinant(inputs)
+
+    def invert(self, outputs: Any) -> Any:
+        """Map y to sinh(y)."""
+        return keras.ops.sinh(keras.ops.convert_to_tensor(outputs))
+
+
+@pytest.mark.parametrize(
+    ("policy", "autocast"), [("mixed_float16", True), ("mixed_float16", False), ("float16", False)]
+)
+def test_a_layer_of_half_precision_casts_its_input_itself(policy: str, autocast: bool) -> None:
+    """A plan hands a layer rows in the flow's dtype, as the flow does: what the layer does not round is not rounded."""
+    model = FlowModel([Softening(**AT, dtype=policy, autocast=autocast)], dtype="float32")
+    model.build((None, 4))
+    compiled, layered = compile_flow(model), LayeredFlow(model)
+    large = np.array([[3.3, 1e5, -0.1, 2.0]], "float32")
+    np.testing.assert_allclose(compiled.encode(large)[0], layered.encode(large)[0], rtol=1e-6)
+    np.testing.assert_allclose(compiled.invert(X), layered.invert(X), rtol=1e-6)
+    assert np.isfinite(compiled.encode(large)[0]).all() is np.bool_(not autocast)
+
+
+class Coloured(FlowModel):
+    """A model that calls something else its factors."""
+
+    factors = ("red", "green")
+
+
+@pytest.mark.parametrize("factors", [("red",), {}, {"a.b": 4}, {"codes": 4}, {"a": "4"}, {"a": 0}, {3: 4}, 4])
+def test_what_is_no_map_of_factors_is_not_told(factors: Any) -> None:
+    """A plan tells of a model's factors only what are names and sizes."""
+    model = whole(Shifting(**AT), (4,))
+    model.factors = factors
+    told = model.lower().origin
+    assert told is not None
+    assert told.factors is None
+
+
+def test_a_model_s_own_attribute_keeps_its_plan_from_nothing(tmp_path: Path) -> None:
+    """A subclass with other ``factors`` saves a plan that loads."""
+    model = Coloured([HeavisidePermutation(**AT)])
+    model.build((None, 4))
+    compile_flow(model).save(tmp_path / "plan")
+    assert load_plan(tmp_path / "plan").plan.origin is not None
+
+
+def test_a_large_linear_layer_is_called(tmp_path: Path) -> None:
+    """Above 1,024 entries a linear layer is no matrix in a plan, and whoever saves it is told the limit."""
+    flow = compile_flow(whole(Reflection(shape=[1025], axes=[1], reflection_count=1), (1025,)))
+    with pytest.raises(ValueError, match=r"up to 1,024 entries .* Received: one that calls the layer .*\(Reflection\)"):
+        flow.save(tmp_path / "plan")
 
 
 def whole(layer: Any, shape: tuple[int, ...]) -> FlowModel:
