@@ -214,6 +214,36 @@ def test_scales_without_a_matrix_meet_at_the_latents() -> None:
     np.testing.assert_allclose(NumpyExecutor(fused).encode(np.ones((1, size)))[1], 4 * size * np.log(2))
 
 
+def test_scales_whose_product_is_extreme_stay_apart() -> None:
+    """Two steps that could each be moved are not joined where the numbers in between would leave their range."""
+    size = 4
+    scales = tuple(Affine(np.full(size, scale), np.zeros(size)) for scale in (900.0, 500.0))
+    assert names(fuse(Plan(scales, (size,), (size,), np.dtype("float32")))) == ["Affine", "Affine"]
+
+
+def test_a_location_far_above_the_columns_passes_no_coupling() -> None:
+    """Columns near 1 that a later step takes 5,000 off keep their digits for the coupling before it."""
+    random, size = np.random.RandomState(0), 4
+    step = linear_coupling(random, size)
+    far = Affine(np.full(size, 1.5e-3), np.full(size, 5000.0))
+    plan = Plan((step, far), (size,), (size,), np.dtype("float32"))
+    assert names(fuse(plan)) == ["Coupling", "Affine"]
+    rows = random.normal(size=(3, size)).astype(np.float32)
+    exact = NumpyExecutor(replace(plan, dtype=np.dtype("float64")))
+    codes = NumpyExecutor(fuse(plan)).encode(rows)[0]
+    assert row_error(codes, exact.encode(rows.astype(np.float64))[0]) < 1e-6
+
+
+def test_a_matrix_gives_what_comes_next_its_own_order() -> None:
+    """Between a matrix and a layer that is only called, or a matrix over a few columns, a permutation costs nothing."""
+    random, size = np.random.RandomState(0), 8
+    turn = Rotation(np.linalg.qr(random.normal(size=(size, size)))[0])
+    mix, called = Gather(random.permutation(size)), opaque(random, size)
+    far = Affine(np.full(size, 1e6), np.full(size, 5.0))
+    fused = fuse(Plan((turn, mix, far, called), (size,), (size,), np.dtype("float64")))
+    assert names(fused) == ["Linear", "Affine", "Opaque"]
+
+
 def test_a_location_that_must_come_off_first_stays_where_it_is() -> None:
     """Columns far from 0 beside their size are not merged into a matrix, where digits would cancel."""
     size = 4
