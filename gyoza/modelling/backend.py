@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from gyoza.inference.plan import Floats
+from gyoza.inference.plan import Floats, Indices
 
 __all__ = [
     "GRADIENTS",
@@ -23,14 +23,13 @@ __all__ = [
     "gradient",
     "in_a_line",
     "jacobian",
-    "row_jacobian",
     "traced",
 ]
 
 LOGGER = logging.getLogger("gyoza.modelling")
 COLORS = re.compile(r"\x1b\[\d+m")
 OUTPUTS_AT_ONCE = 256
-"""How many copies of a row one backward pass holds, so that the memory of a large Jacobian is mostly its own."""
+"""How many copies of rows one backward pass holds, so that the memory of a large Jacobian is mostly its own."""
 
 
 def assigns_in_traces() -> bool:
@@ -149,21 +148,20 @@ def jacobian(function: Callable[[Any], Any], rows: Floats) -> Floats:
     Returns:
         [n, E, D], the derivative of each output by each input.
     """
-    return np.stack([row_jacobian(function, row) for row in rows])
+    size = function(ops.convert_to_tensor(rows[:1])).shape[1]
+    places, outputs = np.divmod(np.arange(len(rows) * size), size)
+    starts = range(0, len(places), OUTPUTS_AT_ONCE)
+    parts = [slice(start, start + OUTPUTS_AT_ONCE) for start in starts]
+    slopes = [_some_outputs(function, rows[places[part]], outputs[part], size) for part in parts]
+    return np.concatenate(slopes).reshape(len(rows), size, -1)
 
 
-def row_jacobian(function: Callable[[Any], Any], row: Floats) -> Floats:
-    """Compute the Jacobian [E, D] at one row [D], in passes over copies of it, each copy for another output."""
-    size = function(ops.convert_to_tensor(row[None])).shape[1]
-    parts = [range(size)[start : start + OUTPUTS_AT_ONCE] for start in range(0, size, OUTPUTS_AT_ONCE)]
-    return np.concatenate([_some_outputs(function, row, outputs, size) for outputs in parts])
-
-
-def _some_outputs(function: Callable[[Any], Any], row: Floats, outputs: range, size: int) -> Floats:
-    chosen = np.zeros((len(outputs), size), row.dtype)
+def _some_outputs(function: Callable[[Any], Any], copies: Floats, outputs: Indices, size: int) -> Floats:
+    """Return of each copy of a row [m, D] the derivative [m, D] of one of its ``size`` outputs."""
+    chosen = np.zeros((len(outputs), size), copies.dtype)
     chosen[np.arange(len(outputs)), outputs] = 1
     weights = ops.convert_to_tensor(chosen)
-    return gradient(lambda x: ops.sum(function(x) * weights), np.repeat(row[None], len(outputs), axis=0))
+    return gradient(lambda x: ops.sum(function(x) * weights), copies)
 
 
 def gradient(function: Callable[[Any], Any], x: Floats) -> Floats:
