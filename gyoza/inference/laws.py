@@ -7,7 +7,17 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gyoza.inference.activations import ACTIVATIONS
-from gyoza.inference.plan import Additive, BoundedAffine, DenseNetwork, Floats, OpaqueNetwork, Spline
+from gyoza.inference.plan import (
+    Additive,
+    BoundedAffine,
+    Dense,
+    DenseNetwork,
+    Floats,
+    Floor,
+    FoldedNetwork,
+    OpaqueNetwork,
+    Spline,
+)
 from gyoza.inference.splines import couple_spline, decouple_spline
 
 __all__ = [
@@ -16,6 +26,7 @@ __all__ = [
     "Decouple",
     "add",
     "affine",
+    "run_layer",
     "run_network",
     "shift_and_log_scale",
     "spline",
@@ -30,15 +41,21 @@ Decouple: TypeAlias = Callable[[Any, Floats, Floats], None]
 """The same back."""
 
 
-def run_network(network: DenseNetwork | OpaqueNetwork, kept: Floats) -> Floats:
+def run_network(network: DenseNetwork | FoldedNetwork | OpaqueNetwork, kept: Floats) -> Floats:
     """Compute coupling parameters [n, p·C] from the kept columns [n, K], which stay as they are."""
     if isinstance(network, OpaqueNetwork):
         return network.function(kept)
     for layer in network.layers:
-        kept = kept @ layer.kernel
-        kept += layer.bias
-        kept = ACTIVATIONS[layer.activation](kept)
+        kept = run_layer(layer, kept @ layer.kernel)
     return kept
+
+
+def run_layer(layer: Dense | Floor, product: Floats) -> Floats:
+    """Finish a layer from the product of its input and its kernel [n, outputs], over which it may write."""
+    if isinstance(layer, Floor):
+        return np.maximum(product, layer.floor, out=product)
+    product += layer.bias
+    return ACTIVATIONS[layer.activation](product)
 
 
 def add(_: Additive, columns: Floats, parameters: Floats) -> None:

@@ -24,6 +24,8 @@ __all__ = [
     "Dense",
     "DenseNetwork",
     "Floats",
+    "Floor",
+    "FoldedNetwork",
     "Gather",
     "Indices",
     "Law",
@@ -121,6 +123,23 @@ class DenseNetwork:
 
 
 @dataclass(frozen=True, eq=False)
+class Floor:
+    """One dense layer, ``max(x @ kernel, floor)``: relu without its bias, which the layer behind adds."""
+
+    kernel: Floats
+    """[inputs, outputs]."""
+    floor: Floats
+    """[outputs]."""
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedNetwork:
+    """A dense network in which relu layers gave their biases to the layers behind them; only fusion makes one."""
+
+    layers: tuple[Dense | Floor, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class OpaqueNetwork:
     """A network that is only known as a function of the kept columns [n, K] to the coupling parameters [n, p·C].
 
@@ -186,7 +205,7 @@ class Coupling:
     """K of them, ascending."""
     changed: Columns
     """C of them, ascending; all others."""
-    network: DenseNetwork | OpaqueNetwork
+    network: DenseNetwork | FoldedNetwork | OpaqueNetwork
     law: Law
 
 

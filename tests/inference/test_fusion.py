@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from gyoza.inference.checks import row_error
 from gyoza.inference.executors import NumpyExecutor
 from gyoza.inference.fusion import fuse
+from gyoza.inference.fusion.biases import LARGEST_FOLDED, folded
 from gyoza.inference.fusion.condensation import LARGEST_JOINED
+from gyoza.inference.laws import run_network
 from gyoza.inference.plan import (
     Additive,
     Affine,
@@ -22,6 +24,7 @@ from gyoza.inference.plan import (
     Dense,
     DenseNetwork,
     Floats,
+    Floor,
     Gather,
     Law,
     Linear,
@@ -38,10 +41,14 @@ ROWS = 5
 
 
 def dense(random: np.random.RandomState, inputs: int, outputs: int, hidden: int) -> DenseNetwork:
-    """A network of 1 to 3 layers that stays of the order of 1."""
+    """A network of 1 to 3 layers; at times a layer has biases far above 1."""
     sizes = [inputs, *[5] * hidden, outputs]
     layers = [
-        Dense(random.normal(size=pair) / np.sqrt(max(pair[0], 1)), random.normal(size=pair[1]) / 4, "tanh")
+        Dense(
+            random.normal(size=pair) / np.sqrt(max(pair[0], 1)),
+            random.normal(size=pair[1]) * random.choice([0.25, 40.0], p=[0.9, 0.1]),
+            random.choice(["tanh", "relu"]),
+        )
         for pair in pairwise(sizes)
     ]
     layers[-1] = Dense(layers[-1].kernel, layers[-1].bias, random.choice(["linear", "linear", "tanh"]))
@@ -273,3 +280,26 @@ def test_no_matrix_is_larger_than_the_limit() -> None:
     steps = (Rotation(np.eye(LARGEST_JOINED)), Affine(np.full(size, 2.0), np.zeros(size))) * 2
     fused = fuse(Plan(steps, (size,), (size,), np.dtype("float64")))
     assert all(len(step.matrix) == LARGEST_JOINED for step in fused.steps if isinstance(step, Linear))
+
+
+@pytest.mark.parametrize(
+    ("bias", "expected"), [(0.5, [Floor, Floor, Dense]), (2 * LARGEST_FOLDED, [Dense, Dense, Dense])]
+)
+def test_biases_of_relu_move_on_unless_they_are_large(bias: float, expected: list[type]) -> None:
+    """A hidden layer gives its bias to the next one, where no digit is lost by that."""
+    sizes = [(2, 4), (4, 4), (4, 2)]
+    layers = [Dense(np.eye(*pair), np.full(pair[1], bias), "relu") for pair in sizes]
+    layers[-1] = replace(layers[-1], activation="linear")
+    found = folded(DenseNetwork(tuple(layers)))
+    assert [type(layer) for layer in found.layers] == expected
+
+
+def test_a_fold_keeps_the_digits_of_small_results() -> None:
+    """Units that are off cancel to what they gave before, 0, to the rounding of their biases."""
+    random = np.random.RandomState(0)
+    layers = (
+        Dense(random.normal(size=(3, 64)) / 2, random.uniform(-1, 1, 64), "relu"),
+        Dense(random.normal(size=(64, 3)) / 8, np.zeros(3)),
+    )
+    network, rows = DenseNetwork(layers), random.normal(size=(9, 3))
+    np.testing.assert_allclose(run_network(folded(network), rows), run_network(network, rows), atol=1e-14)

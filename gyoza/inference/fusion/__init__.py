@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from gyoza.inference.fusion.absorption import absorb
+from gyoza.inference.fusion.biases import fold
 from gyoza.inference.fusion.condensation import condense
 from gyoza.inference.fusion.layout import arrange
 from gyoza.inference.plan import Plan
@@ -15,7 +16,7 @@ def fuse(plan: Plan) -> Plan:
 
     Shifts and scales move towards the latents, through couplings, into the linear step before them; runs of linear steps
     become one matrix where that is cheaper; permutations become the order in which columns lie, so that couplings find
-    theirs side by side. All is computed in double precision, the inverse of a run from the inverses of its steps.
+    theirs side by side; biases of relu layers move into the layer behind. All is computed in double precision, the inverse of a run from the inverses of its steps.
 
     Args:
         plan: The steps as layers lower to them.
@@ -23,4 +24,4 @@ def fuse(plan: Plan) -> Plan:
     Returns:
         The fused plan.
     """
-    return replace(plan, steps=arrange(condense(absorb(plan.steps), plan.size), plan.size))
+    return replace(plan, steps=fold(arrange(condense(absorb(plan.steps), plan.size), plan.size)))
