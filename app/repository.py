@@ -15,7 +15,7 @@ logger = logging.getLogger("gyoza.repository")
 
 MODEL_NAME = FACTOR_NAME
 """Models are named by the rule for factors."""
-WARM_UP_ROWS = (1, 8, 64, 512)
+WARM_UP_ROWS = (1, 4, 16, 64, 256)
 LOADING_RETRY_S = 2
 UNAVAILABLE_RETRY_S = 60
 VERSION_DIGITS = 18

@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
-import numpy as np
-
 from app.engine.jobs import Computed, Function, Job, Piece, Results, compute
+from app.engine.pace import Pace
 from app.engine.queue import RowQueue
+from app.engine.returning import Returning
 from app.engine.stats import Refusal, Stats, Tally
 from app.errors import DeadlineExceeded, NotReady, Overloaded, PassFailed
 from gyoza.inference.plan import Floats
 
 logger = logging.getLogger("gyoza.engine")
-
-INLINE_SECONDS = 1e-3
-"""A pass that takes less runs on the loop: handing it to a thread would cost more than it holds up others."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,14 @@ class Batcher:
         """Start with an empty queue."""
         self._function = function
         self._pool = pool
-        self._quick_rows = quick_rows(seconds)
+        self._pace = Pace(seconds)
+        self._returning = Returning(self._pace, limits.max_batch_rows)
         self._delay_s = limits.delay_s
         self._queue = RowQueue(limits.max_batch_rows, limits.max_queue_rows)
         self._tally = Tally(seconds)
         self._running_rows = 0
         self._next: asyncio.Handle | None = None
+        self._is_patient = False
 
     @property
     def stats(self) -> Stats:
@@ -102,35 +101,59 @@ class Batcher:
             raise self._refused(Refusal.OVERLOADED, self._overloaded(len(rows)))
         job = Job(rows, asyncio.get_running_loop().create_future(), deadline, now)
         self._queue.add(job)
-        if self._running_rows or self._delay_s:
-            self._watch(job)
+        self._returning.arrived(len(rows))
         if not self._running_rows:
             self._begin_or_wait(now)
+        if self._running_rows or self._is_patient:
+            self._watch(job)
         return job
 
     def _begin_or_wait(self, now: float) -> None:
         """Begin a complete batch at once, another when no more can be waited for."""
         if self._queue.is_complete:
             self._begin()
-        elif self._next is None:
-            delay_s = self._delay_s and self._queue.waiting_since + self._delay_s - now
-            self._begin_later(delay_s)
+        elif self._next is None or (self._is_patient and self._patience_s(now) <= 0):
+            self._begin_later(now)
 
-    def _begin_later(self, delay_s: float = 0.0) -> None:
-        loop = asyncio.get_running_loop()
-        self._next = loop.call_later(delay_s, self._begin) if delay_s > 0 else loop.call_soon(self._wait_a_turn)
+    def _patience_s(self, now: float) -> float:
+        """Return how long what waits should still wait: for its delay, and for clients that were just answered."""
+        delay_s = self._delay_s and self._queue.waiting_since + self._delay_s - now
+        return max(delay_s, self._returning.patience_s(self._queue.waiting_rows, now))
+
+    def _begin_later(self, now: float) -> None:
+        patience_s, loop = self._patience_s(now), asyncio.get_running_loop()
+        if patience_s > 0:
+            self._is_patient = True
+            self._next = loop.call_later(patience_s, self._lose_patience)
+        else:
+            self._forget_next()
+            self._next = loop.call_soon(self._wait_a_turn)
+
+    def _lose_patience(self) -> None:
+        """Begin, unless so many have come meanwhile that it pays to wait for the rest of them too."""
+        self._next = None
+        if self._queue.waiting_rows:
+            self._begin_later(time.monotonic())
+        else:
+            self._forget_next()
+
+    def _forget_next(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        if self._is_patient:
+            self._is_patient = False
+            self._returning.stop_waiting()
 
     def _wait_a_turn(self) -> None:
         """Let the loop read from its sockets once more: clients that were answered together ask again together."""
         self._next = asyncio.get_running_loop().call_soon(self._begin)
 
     def _begin(self) -> None:
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
+        self._forget_next()
         pieces = self._queue.take()
         rows = sum(stop - start for _, start, stop in pieces)
-        if rows <= self._quick_rows:
+        if rows <= self._pace.quick_rows:
             self._run_here(pieces)
         else:
             self._run_in_pool(pieces, rows)
@@ -143,7 +166,7 @@ class Batcher:
         computed = compute(self._function, pieces)
         self._deliver(pieces, computed, computed.seconds)
         if self._queue.waiting_rows and self._next is None:
-            self._begin_later()
+            self._begin_later(time.monotonic())
 
     def _run_in_pool(self, pieces: Sequence[Piece], rows: int) -> None:
         self._running_rows = rows
@@ -164,7 +187,7 @@ class Batcher:
             self._deliver(pieces, done.result(), now - start)
         if not self._queue.waiting_rows:
             return
-        if self._delay_s:
+        if self._patience_s(now) > 0:
             self._begin_or_wait(now)
         else:
             self._begin()
@@ -172,14 +195,18 @@ class Batcher:
     def _deliver(self, pieces: Sequence[Piece], computed: Computed, seconds: float) -> None:
         if computed.rows:
             self._tally.passed(computed.rows, computed.seconds, seconds)
+            self._pace.learn(computed.rows, seconds)
         if computed.error is not None:
             text = "a pass of %d rows failed, and with it %d requests"
             logger.error(text, computed.rows, len(pieces), exc_info=computed.error)
-        for piece in pieces:
+        answered = 0
+        for job in (piece.job for piece in pieces if computed.error is not None or piece.is_last):
             if computed.error is not None:
-                self._refuse(piece.job, Refusal.FAILED, failed(computed.error))
-            elif piece.is_last and not piece.job.future.done():
-                self._answer(piece.job)
+                self._refuse(job, Refusal.FAILED, failed(computed.error))
+            elif not job.future.done():
+                self._answer(job)
+                answered += len(job.rows)
+        self._returning.answered(answered, time.monotonic())
 
     def _answer(self, job: Job) -> None:
         self._tally.answered(job.waited_s)
@@ -217,15 +244,6 @@ class Batcher:
             "Try again after the time in Retry-After.",
             self._tally.retry_after(waiting + self._running_rows),
         )
-
-
-def quick_rows(seconds: Mapping[int, float]) -> int:
-    """Return how many rows a pass may have to be quick, in proportion between the counts that were timed; 0: none."""
-    if not seconds:
-        return 0
-    counts = sorted(seconds)
-    slowest = np.maximum.accumulate([seconds[count] for count in counts])
-    return int(np.interp(INLINE_SECONDS, slowest, counts, left=0))
 
 
 def too_late() -> DeadlineExceeded:

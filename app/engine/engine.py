@@ -5,8 +5,9 @@ from functools import partial
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
-from app.engine.batcher import Batcher, Limits, ending, quick_rows
+from app.engine.batcher import Batcher, Limits, ending
 from app.engine.jobs import Results
+from app.engine.pace import Pace
 from app.engine.spread import SMALLEST_PART, Spread
 from app.engine.stats import Stats
 from app.model import Model, Primitive
@@ -95,7 +96,7 @@ class Engine:
         if lane not in lanes:
             function = partial(encode if lane.primitive is Primitive.ENCODE else invert, model.flow)
             seconds = model.seconds[lane.primitive]
-            spread = Spread(function, self._helpers, self._threads, max(SMALLEST_PART, quick_rows(seconds)))
+            spread = Spread(function, self._helpers, self._threads, max(SMALLEST_PART, Pace(seconds).quick_rows))
             lanes[lane] = Batcher(spread, self._pool, seconds, self._limits)
             self._open.add(lanes[lane])
         return lanes[lane]

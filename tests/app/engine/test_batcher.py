@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from app.engine.batcher import Batcher, Limits, quick_rows
+from app.engine.batcher import Batcher, Limits
 from app.engine.jobs import Results
+from app.engine.returning import LONGEST_S
 from app.engine.stats import Refusal
 from app.errors import DeadlineExceeded, NotReady, Overloaded, PassFailed
 from gyoza.inference.plan import Floats
@@ -139,21 +140,6 @@ async def test_quick_passes_let_the_loop_turn(gate: Gate, pool: ThreadPoolExecut
     assert gate.passes == [4, 4, 3]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "rows"),
-    [
-        ({}, 0),
-        ({1: 2e-3, 8: 3e-3}, 0),
-        ({1: 1e-4, 8: 1e-4}, 8),
-        ({1: 1e-4, 8: 5e-4, 64: 1.5e-3}, 36),
-        ({1: 1e-4, 8: 2e-3, 64: 5e-4}, 4),
-    ],
-)
-def test_quick_rows_lie_between_what_was_timed(seconds: dict[int, float], rows: int) -> None:
-    """Rows count as quick in proportion up to the first count that was slow, and none where a single row is."""
-    assert quick_rows(seconds) == rows
-
-
 async def test_a_delay_gathers_rows(gate: Gate, pool: ThreadPoolExecutor) -> None:
     """With a delay an incomplete batch waits for more rows, and goes as soon as it is complete or the time is over."""
     gate.open.set()
@@ -185,6 +171,62 @@ async def test_the_deadline_ends_a_delay(gate: Gate, pool: ThreadPoolExecutor) -
     with pytest.raises(DeadlineExceeded):
         await ask(batcher(gate, pool, delay_s=LATER), 1, deadline=time.monotonic() + 0.01)
     assert gate.passes == []
+
+
+def costly(gate: Gate, pool: ThreadPoolExecutor) -> Batcher:
+    """A batcher of at most 4 rows a pass, of which each takes long, however few its rows are."""
+    return Batcher(gate, pool, {1: LATER, 4: LATER}, Limits(4, 6))
+
+
+async def pairs_in_turn(queue: Batcher, gate: Gate) -> list[asyncio.Task[Results]]:
+    """Two requests that come while two others are computed; all are answered but the last."""
+    first = ask(queue, 2)
+    await gate.wait_until_begun()
+    second = ask(queue, 1)
+    await turns()
+    gate.open.set()
+    await first
+    return [first, second]
+
+
+async def test_a_pass_waits_for_clients_that_come_back(gate: Gate, pool: ThreadPoolExecutor) -> None:
+    """Clients that ask again as soon as they are answered share a pass with those that asked meanwhile."""
+    queue = costly(gate, pool)
+    _, second = await pairs_in_turn(queue, gate)
+    await asyncio.gather(second, ask(queue, 2))
+    assert gate.passes == [2, 3]
+
+
+async def test_a_pass_waits_in_vain_for_a_moment(gate: Gate, pool: ThreadPoolExecutor) -> None:
+    """Where nobody comes back, the others go without them, and the next pass waits for nobody."""
+    queue = costly(gate, pool)
+    _, second = await pairs_in_turn(queue, gate)
+    await asyncio.gather(second)
+    assert gate.passes == [2, 1]
+    late = asyncio.gather(ask(queue, 1), ask(queue, 1))
+    await late
+    assert gate.passes == [2, 1, 2]
+
+
+async def test_who_goes_away_meanwhile_is_waited_for_in_vain(gate: Gate, pool: ThreadPoolExecutor) -> None:
+    """Where the only one that waits goes away before the others are back, no pass begins."""
+    queue = costly(gate, pool)
+    _, second = await pairs_in_turn(queue, gate)
+    second.cancel()
+    await asyncio.sleep(2 * LONGEST_S)
+    assert gate.passes == [2]
+    await ask(queue, 2)
+    assert gate.passes == [2, 2]
+
+
+async def test_the_deadline_ends_the_wait_for_others(gate: Gate, pool: ThreadPoolExecutor) -> None:
+    """A request whose deadline comes while others are waited for hears so then."""
+    queue = costly(gate, pool)
+    gate.open.set()
+    await asyncio.gather(ask(queue, 1), ask(queue, 1))
+    with pytest.raises(DeadlineExceeded):
+        await ask(queue, 1, deadline=time.monotonic() + LONGEST_S / 8)
+    assert gate.passes == [2]
 
 
 async def test_a_full_queue_refuses(gate: Gate, pool: ThreadPoolExecutor) -> None:
