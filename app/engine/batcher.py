@@ -27,7 +27,8 @@ class Limits:
     max_queue_rows: int
     """The most rows that wait; see ``RowQueue`` about larger requests."""
     delay_s: float = 0.0
-    """So long an incomplete batch waits for more rows; at 0 just for those that two turns of the loop read."""
+    """So long an incomplete batch waits for more rows; at 0 just for those that two turns of the loop read,
+    and for clients that come back (``Returning``)."""
 
 
 class Batcher:

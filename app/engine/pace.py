@@ -25,7 +25,7 @@ class Pace:
         seconds = [*accumulate((timed[count] for count in rows), max)]
         self.quick_rows = int(between(INLINE_SECONDS, seconds, rows))
         """So many rows a pass may have to be quick; 0: none."""
-        self._rows = [2**power for power in range(rows[-1].bit_length())] if rows else []
+        self._rows = sorted({*(2**power for power in range(rows[-1].bit_length())), rows[-1]}) if rows else []
         self._seconds = [between(count, rows, seconds) for count in self._rows]
 
     def learn(self, rows: int, seconds: float) -> None:

@@ -16,7 +16,8 @@ def fuse(plan: Plan) -> Plan:
 
     Shifts and scales move towards the latents, through couplings, into the linear step before them; runs of linear steps
     become one matrix where that is cheaper; permutations become the order in which columns lie, so that couplings find
-    theirs side by side; biases of relu layers move into the layer behind. All is computed in double precision, the inverse of a run from the inverses of its steps.
+    theirs side by side; biases of relu layers move into the layer behind. All is computed in double precision, the inverse
+    of a run from the inverses of its steps.
 
     Args:
         plan: The steps as layers lower to them.

@@ -34,6 +34,13 @@ def test_a_common_pass_saves_what_a_pass_costs_by_itself() -> None:
     assert Pace({1: 1.0, 8: 8.0, 16: 99.0}).saved(8, 8) == 0.0
 
 
+def test_the_largest_pass_counts_though_it_is_no_power_of_two() -> None:
+    """Two passes of 50 rows and one of 100 take the same where each row takes as long, so nothing is saved."""
+    pace = Pace({1: 1.0, 64: 64.0, 100: 100.0})
+    assert pace.seconds(100) == 100.0
+    assert pace.saved(50, 50) == pytest.approx(0.0)
+
+
 def test_nothing_is_saved_where_nothing_is_known() -> None:
     """Without a warm-up no time is known, and none is learned."""
     pace = Pace({})
