@@ -28,5 +28,5 @@ USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"GYOZA_PORT\"]}/readyz', timeout=2)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request; urllib.request.urlopen(f'http{\"s\" * (\"GYOZA_TLS_KEY\" in os.environ)}://127.0.0.1:{os.environ[\"GYOZA_PORT\"]}/readyz', timeout=2, context=ssl._create_unverified_context())"]
 CMD ["gyoza", "serve"]

@@ -7,6 +7,7 @@ import typer
 
 from app.errors import NotFound, TryLater, sendable
 from app.repository import Entry, Repository, State
+from app.settings import Settings
 
 
 def headline(url: str, ready: int, found: int, seconds: float, workers: int = 1) -> str:
@@ -15,12 +16,13 @@ def headline(url: str, ready: int, found: int, seconds: float, workers: int = 1)
     return f"Serving on {url}{by} (Ctrl+C ends it): {ready} of {found} versions READY in {seconds:.1f} s"
 
 
-def story(url: str, repository: Repository, *, strict: bool) -> str:
+def story(url: str, repository: Repository, settings: Settings) -> str:
     """Tell what was loaded, what keeps it from being ready, and where to look."""
     lines = [told(entry) for entry in repository.entries]
-    if not repository.is_ready(strict=strict):
+    if not repository.is_ready(strict=settings.strict_readiness):
         lines.append(alarming(why_not_ready(repository)))
-    return "\n".join([*lines, f"Documentation:  {url}/docs", f"Try:            curl {url}{example(repository)}"])
+    key = " -H 'X-API-Key: KEY'" if settings.api_keys_file else ""
+    return "\n".join([*lines, f"Documentation:  {url}/docs", f"Try:            curl {url}{example(repository)}{key}"])
 
 
 def count_ready(repository: Repository) -> int:

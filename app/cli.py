@@ -6,6 +6,7 @@ import typer
 
 import gyoza
 from app.commands.fit import fit
+from app.commands.key import key
 from app.commands.serve import serve
 
 main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -28,4 +29,5 @@ def gyoza_command(
 
 
 main.command()(fit)
+main.command()(key)
 main.command()(serve)

@@ -5,6 +5,7 @@
     ├── InvalidInput            the values break a rule; lists the fields
     ├── TooLarge                a limit of size or rows is passed
     ├── UnsupportedMediaType    nobody here reads that content type or encoding
+    ├── Unauthorized            a key is needed, and none that is known came
     ├── NotFound                no such path, model or version
     ├── Conflict                the model lacks what was asked of it
     └── TryLater                nothing wrong with the request; holds when to try again
@@ -66,6 +67,10 @@ class TooLarge(GyozaError):
 
 class UnsupportedMediaType(GyozaError):
     """Nobody here reads that content type or encoding; the text states which are read."""
+
+
+class Unauthorized(GyozaError):
+    """A key is needed, and none that is known came; the text says how to send one."""
 
 
 class NotFound(GyozaError):

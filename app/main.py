@@ -6,20 +6,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import gyoza
 from app.api import health, models
 from app.api.access import AccessLog
+from app.api.cors import with_cors
 from app.api.dependencies import Services
 from app.api.docs import docs_routes
 from app.api.error_handlers import on_gyoza_error, on_http_error
 from app.api.flows import flow_routes
-from app.api.middleware import RequestMiddleware
+from app.api.gate import guard
+from app.api.middleware import LastNet, RequestMiddleware
+from app.api.prefix import with_prefix
 from app.api.shortcut import Shortcut
 from app.engine import Engine
 from app.errors import GyozaError
@@ -36,18 +40,31 @@ OnLoaded = Callable[[Repository, float], None]
 
 
 class Service(FastAPI):
-    """The application. What must stand before the flow endpoints too belongs around the shortcut: it passes by the rest."""
+    """The application, and what stands around all of it: the order is that of this file alone.
 
-    def __init__(self, **options: Any) -> None:
-        """Log requests on either way to the same log."""
+    Args:
+        settings: Who may come in.
+        **options: FastAPI's.
+
+    Raises:
+        KeysFileError: A file of keys can't be read.
+    """
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        """Put everything around everything."""
         super().__init__(**options)
         self.access = AccessLog()
-        self.add_middleware(RequestMiddleware, access=self.access)
-        self._shortcut = Shortcut(super().__call__, self.access)
+        guarded = guard(Shortcut(super().__call__), settings)
+        caught = with_prefix(LastNet(guarded), settings.root_path)
+        self._outermost = RequestMiddleware(with_cors(caught, settings.origins), self.access)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        await self._shortcut(scope, receive, send)
+        await self._outermost(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Leave Starlette's own net under bugs out, which would answer before the one that knows ids and the log."""
+        return cast("ServerErrorMiddleware", super().build_middleware_stack()).app
 
 
 def create_app(
@@ -70,6 +87,7 @@ def create_app(
     settings = settings or Settings()
 
     app = Service(
+        settings,
         title="gyoza",
         version=gyoza.__version__,
         summary="Disentangling normalizing flows: latents to factors and back.",
@@ -81,7 +99,7 @@ def create_app(
     )
     app.include_router(models.router)
     app.include_router(health.router)
-    app.router.routes.extend(docs_routes(app, settings.root_path))
+    app.router.routes.extend(docs_routes(app, settings))
     return app
 
 

@@ -25,10 +25,11 @@ def open_port(settings: Settings) -> socket.socket:
     return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
 
 
-def url_of(host: str, listener: socket.socket) -> str:
+def url_of(settings: Settings, listener: socket.socket) -> str:
     """Return the address to look at, one that this machine itself reaches."""
+    host, scheme = settings.host, "https" if settings.tls_certificate else "http"
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{listener.getsockname()[1]}"
+    return f"{scheme}://{shown}:{listener.getsockname()[1]}"
 
 
 def run(app: Any, settings: Settings, listener: socket.socket) -> None:
@@ -46,7 +47,8 @@ def configuration(app: Any, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        root_path=settings.root_path,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
         timeout_graceful_shutdown=grace_s(settings),
     )
 

@@ -1,10 +1,15 @@
 """Every setting of the service, read here and nowhere else."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+OWN_FOLDERS = ("models", "v2")
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\s/?#A-Z]+")
 
 
 class Settings(BaseSettings):
@@ -37,9 +42,75 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people (text) or machines (json).")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    root_path: str = Field("", description="Path prefix that a proxy strips before requests arrive.")
+    root_path: str = Field("", description="Path prefix of a proxy, whether or not it strips it, such as /gyoza.")
+    api_keys_file: Path | None = Field(
+        None, description="File of the API keys that may call, made by gyoza key; unset: anybody may."
+    )
+    admin_keys_file: Path | None = Field(
+        None, description="File of the API keys that may also change what is served; unset: nobody may."
+    )
+    repository_control: bool = Field(False, description="Let admins load and unload models while the service runs.")
+    public_metrics: bool = Field(True, description="Whether /metrics needs no key.")
+    public_docs: bool = Field(True, description="Whether the documentation pages need no key.")
+    cors_origins: str = Field(
+        "", description="Origins whose pages may call, separated by commas, or * for any; empty: none."
+    )
+    tls_certificate: Path | None = Field(None, description="Certificate chain (PEM) to serve HTTPS with; unset: HTTP.")
+    tls_key: Path | None = Field(None, description="Key (PEM, without a password) of the certificate.")
 
     @property
     def queue_rows(self) -> int:
         """The most rows that wait per model and direction."""
         return self.max_queue_rows or 2 * self.max_batch_rows
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether keys are known at all."""
+        return self.api_keys_file is not None or self.admin_keys_file is not None
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins whose pages may call."""
+        return tuple(origin for part in self.cors_origins.split(",") if (origin := part.strip()))
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_prefix(cls, prefix: str) -> str:
+        prefix = prefix.rstrip("/")
+        if not PREFIX.fullmatch(prefix):
+            raise ValueError(f"must begin with / and hold letters, digits and . _ ~ - alone. Received: {prefix}.")
+        if prefix.partition("/")[2].partition("/")[0] in OWN_FOLDERS:
+            raise ValueError(f"must not begin with a path of the service itself. Received: {prefix}. Choose another.")
+        return prefix
+
+    @field_validator("repository_control")
+    @classmethod
+    def _check_control(cls, control: bool, info: ValidationInfo) -> bool:
+        if control and info.data.get("admin_keys_file") is None:
+            raise ValueError("must be false while nobody may use it. Set GYOZA_ADMIN_KEYS_FILE too, or leave it out.")
+        return control
+
+    @field_validator("public_metrics", "public_docs")
+    @classmethod
+    def _check_public(cls, public: bool, info: ValidationInfo) -> bool:
+        if not public and info.data.get("api_keys_file") is None and info.data.get("admin_keys_file") is None:
+            raise ValueError("must be true while there are no keys. Set GYOZA_API_KEYS_FILE or GYOZA_ADMIN_KEYS_FILE.")
+        return public
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: str) -> str:
+        wrong = [part for part in origins.split(",") if part.strip() and not ORIGIN.fullmatch(part.strip())]
+        if wrong:
+            raise ValueError(
+                "must be * or origins such as https://example.org, in lower case, without a path or a slash at the end. "
+                f"Received: {wrong[0].strip()}."
+            )
+        return origins
+
+    @field_validator("tls_key")
+    @classmethod
+    def _check_pair(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("tls_certificate") is None):
+            raise ValueError("must be set together with GYOZA_TLS_CERTIFICATE. Set both, or neither.")
+        return key

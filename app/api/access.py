@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 logger = logging.getLogger("gyoza.access")
 
+KEY = "gyoza.key"
+"""Where the scope of a request holds whose key came, an ``app.keys.Key``, or None; absent where no keys are set."""
 TOGETHER_S = 0.01
 """Lines of so long are written together: one at a time, each costs several times as much, while its client waits."""
 LINE = "%s %s %d %.1fms %s"
+LINE_WITH_KEY = LINE + " by %s"
 
 
 class Entry(NamedTuple):
@@ -23,6 +26,8 @@ class Entry(NamedTuple):
     status: int
     milliseconds: float
     request_id: str
+    key: str | None
+    """Whose key came, by the name in its file."""
 
 
 class AccessLog:
@@ -38,7 +43,18 @@ class AccessLog:
             return
         if not self._entries:
             asyncio.get_running_loop().call_later(TOGETHER_S, self.flush)
-        self._entries.append(Entry(time.time(), scope["method"], scope["path"], status, 1e3 * seconds, request_id))
+        key = scope.get(KEY)
+        self._entries.append(
+            Entry(
+                time.time(),
+                scope["method"],
+                scope["path"],
+                status,
+                1e3 * seconds,
+                request_id,
+                key.name if key else None,
+            )
+        )
 
     def flush(self) -> None:
         """Write what was noted."""
@@ -49,8 +65,9 @@ class AccessLog:
 
 def record_of(entry: Entry) -> logging.LogRecord:
     """Make a record by hand, since a logger looks through the stack for its caller first."""
-    created, method, path, *rest = entry
+    created, method, path, *rest, key = entry
+    line, rest = (LINE, rest) if key is None else (LINE_WITH_KEY, [*rest, key])
     values = (method, path.encode("unicode_escape").decode("ascii"), *rest)
-    record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, LINE, values, None)
+    record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, line, values, None)
     record.created, record.msecs = created, 1e3 * (created % 1)
     return record

@@ -22,6 +22,7 @@ from app.errors import (
     Overloaded,
     TooLarge,
     TryLater,
+    Unauthorized,
     UnsupportedMediaType,
     sendable,
 )
@@ -44,6 +45,7 @@ class Kind:
 KINDS: Mapping[type[GyozaError], Kind] = MappingProxyType(
     {
         MalformedBody: Kind(400, "malformed-body", "The body can't be decoded"),
+        Unauthorized: Kind(401, "unauthorized", "An API key is needed"),
         NotFound: Kind(404, "not-found", "There is no such thing"),
         Conflict: Kind(409, "conflict", "The model lacks what this needs"),
         TooLarge: Kind(413, "too-large", "The request is too large"),
@@ -93,7 +95,9 @@ async def on_gyoza_error(request: Request, error: Exception) -> Response:
     detail, headers = f"{error}. {CORRECT}" if errors else str(error), {}
     if isinstance(error, TryLater) and kind.status in RETRIED:
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, TooLarge):
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooLarge | Unauthorized):
         headers["Connection"] = "close"  # The rest of the body is not read.
     return problem(request, kind, detail, errors, headers)
 

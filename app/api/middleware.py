@@ -21,7 +21,7 @@ CLIENT_CLOSED = 499
 
 
 class RequestMiddleware:
-    """Gives a request its id, logs one line when it is answered, and answers bugs with 500.
+    """Gives a request its id, and logs one line when it is answered; the outermost of all.
 
     Args:
         app: What answers requests.
@@ -52,14 +52,43 @@ class RequestMiddleware:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
             status = CLIENT_CLOSED
-        except Exception as error:
-            logger.exception("request %s failed", request_id, exc_info=not isinstance(error, PassFailed))
-            if status:
-                raise
-            response = await on_bug(Request(scope), error)
-            await response(scope, receive, send_with_id)
         finally:
             self._access.note(scope, status, time.perf_counter() - start, request_id)
+
+
+class LastNet:
+    """Answers bugs with 500, as far as nothing was answered yet; in the log is what went wrong.
+
+    Args:
+        app: What answers requests, which have their ids.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap the application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request through; anything else than HTTP as it is."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_see)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            request = Request(scope)
+            logger.exception("request %s failed", request.state.request_id, exc_info=not isinstance(error, PassFailed))
+            if started:
+                raise
+            await (await on_bug(request, error))(scope, receive, send)
 
 
 def request_id_of(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from app.api.error_handlers import KINDS, MEDIA_TYPE
 from app.api.flows import OPERATIONS, PREFIXES, FlowOperation
 from app.codecs import CODECS
+from app.errors import Unauthorized
 from app.schemas import Body, FactorsList, Problem
 
 JSON, SAFETENSORS = CODECS
@@ -63,7 +64,7 @@ def described(operation: FlowOperation, prefix: str) -> dict[str, Any]:
         "requestBody": {"required": True, **content(operation.request.__doc__ or "", operation.request)},
         "responses": {
             "200": content(operation.answer.__doc__ or "", operation.answer),
-            **problems(kind.status for kind in KINDS.values()),
+            **problems(kind.status for error, kind in KINDS.items() if error is not Unauthorized),
         },
     }
 

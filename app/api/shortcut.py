@@ -5,10 +5,9 @@ import re
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.access import AccessLog
 from app.api.error_handlers import on_gyoza_error
 from app.api.flows import OPERATIONS, answer
-from app.api.middleware import RequestMiddleware
+from app.api.prefix import path_of
 from app.errors import GyozaError
 
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
@@ -21,13 +20,11 @@ class Shortcut:
 
     Args:
         app: What answers everything else.
-        access: What logs requests.
     """
 
-    def __init__(self, app: ASGIApp, access: AccessLog) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         """Stand in front of an application."""
         self._app = app
-        self._flows = RequestMiddleware(answer_flow, access)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -37,13 +34,7 @@ class Shortcut:
             return
         model, version, scope[OPERATION] = found.groups()
         scope["path_params"] = {"model": model, "version": version}
-        await self._flows(scope, receive, send)
-
-
-def path_of(scope: Scope) -> str:
-    """Return a request's path behind the prefix that a proxy stripped."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+        await answer_flow(scope, receive, send)
 
 
 async def answer_flow(scope: Scope, receive: Receive, send: Send) -> None:

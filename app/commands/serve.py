@@ -3,7 +3,7 @@
 import inspect
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -13,12 +13,14 @@ from pydantic_core import PydanticUndefined
 import gyoza
 from app.announcement import count_ready, headline, shown_folder, story
 from app.commands.ending import fail
+from app.keys import KeyRing, KeysFileError
 from app.logs import configure_logging
 from app.main import create_app
 from app.repository import Repository
 from app.serving import open_port, run, url_of
 from app.settings import Settings
 from app.threads import limit_blas
+from app.tls import TlsFilesError, check_tls
 from app.workers import supervise
 
 __all__ = ["serve"]
@@ -51,15 +53,16 @@ def serve(**given: Any) -> None:
     """Serve every model of a folder over HTTP."""
     settings = settings_of(given)
     configure_logging(settings)
+    check_files(settings)
     listener = listen(settings)
-    url = url_of(settings.host, listener)
+    url = url_of(settings, listener)
     typer.echo(f"gyoza {gyoza.__version__} loads the models in {shown_folder(settings.models_dir)} …")
     if settings.workers > 1:
         raise typer.Exit(supervise(settings, listener, url))
 
     def announce(repository: Repository, seconds: float) -> None:
         typer.echo(headline(url, count_ready(repository), len(repository.entries), seconds))
-        typer.echo(story(url, repository, strict=settings.strict_readiness))
+        typer.echo(story(url, repository, settings))
 
     limit_blas(os.environ)
     run(create_app(settings, on_loaded=announce), settings, listener)
@@ -70,7 +73,7 @@ def settings_of(given: dict[str, Any]) -> Settings:
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        wrong = "\n".join(f"GYOZA_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
+        wrong = "\n".join(map(told_setting, error.errors()))
         fail(f"{wrong}\ngyoza serve --help tells what each may be.", code=2)
     if settings.workers > 1 and not hasattr(socket, "send_fds"):
         fail(
@@ -79,6 +82,22 @@ def settings_of(given: dict[str, Any]) -> Settings:
             code=2,
         )
     return settings
+
+
+def told_setting(item: Mapping[str, Any]) -> str:
+    """Tell what is wrong with a setting."""
+    name = "_".join(map(str, item["loc"])).upper()
+    return f"GYOZA_{name}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def check_files(settings: Settings) -> None:
+    """Look at the files of keys and of TLS, or say what is wrong with them, before a port is open."""
+    try:
+        KeyRing(settings.api_keys_file, settings.admin_keys_file)
+        if settings.tls_certificate and settings.tls_key:
+            check_tls(settings.tls_certificate, settings.tls_key)
+    except (KeysFileError, TlsFilesError) as error:
+        fail(str(error), code=2)
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -12,6 +12,9 @@ from app import peers
 from app.workers.channel import Reception
 from app.workers.messages import LONGEST_LINE, FromWorker, Leaving, Peers, Serving, from_supervisor, line_of
 
+HANDSHAKE_S = 10
+"""So long a client may take to begin with TLS; one that dawdles would keep the worker from its end."""
+
 
 class WorkerServer(uvicorn.Server):
     """Serves connections that the supervisor accepted, until it says to drain, or is gone.
@@ -85,8 +88,13 @@ class WorkerServer(uvicorn.Server):
         task.add_done_callback(self._welcomes.discard)
 
     async def _serve_on(self, connection: socket.socket) -> None:
-        with suppress(OSError):  # The client has gone.
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
+        with suppress(OSError):  # The client has gone, or speaks no TLS.
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._protocol,
+                connection,
+                ssl=self.config.ssl,
+                ssl_handshake_timeout=HANDSHAKE_S if self.config.ssl else None,
+            )
 
     def _count_open(self) -> int:
         return len(self.server_state.connections) + len(self._welcomes)

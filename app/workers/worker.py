@@ -58,5 +58,5 @@ def loaded(repository: Repository, assignment: Assignment) -> Loaded:
             Version(name=entry.name, version=entry.version, state=entry.state, reason=entry.reason)
             for entry in repository.entries
         ),
-        story=story(assignment.url, repository, strict=strict),
+        story=story(assignment.url, repository, assignment.settings),
     )

@@ -30,7 +30,7 @@ def serving(folder: Path, *arguments: str, **options: Any) -> Iterator[tuple[sub
                 line = server.stdout.readline()
                 assert line, server.communicate(timeout=SECONDS)
                 banner += line
-            address = re.search(r"http://[\d.]+:\d+", banner)
+            address = re.search(r"https?://[\d.]+:\d+", banner)
             assert address
             yield server, address[0], banner
         finally:

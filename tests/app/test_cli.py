@@ -104,11 +104,12 @@ def test_it_ends_while_it_loads(folder: Path) -> None:
 
 
 def test_a_path_prefix(folder: Path) -> None:
-    """With --root-path it answers what a proxy passes on, and tells browsers of the prefix."""
+    """With --root-path it answers what a proxy passes on, stripped or not, and tells browsers of the prefix."""
     with serving(folder, "--root-path", "/gyoza") as (_, address, _):
         assert httpx.post(f"{address}/encode", json={"latents": LATENTS}).status_code == 200
         assert httpx.get(f"{address}/openapi.json").json()["servers"] == [{"url": "/gyoza"}]
         assert httpx.get(f"{address}/nope").status_code == 404
+        assert httpx.post(f"{address}/gyoza/encode", json={"latents": LATENTS}).status_code == 200
 
 
 def test_many_at_once_get_their_own_answers(tmp_path: Path) -> None:
@@ -194,4 +195,4 @@ def test_the_version() -> None:
 def test_the_address_is_one_to_click(host: str, shown: str) -> None:
     """The address that is printed is one that this machine can open, with the real port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        assert url_of(host, listener) == f"http://{shown}:{listener.getsockname()[1]}"
+        assert url_of(Settings(host=host), listener) == f"http://{shown}:{listener.getsockname()[1]}"

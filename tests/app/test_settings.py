@@ -49,3 +49,39 @@ def test_no_other_setting_is_documented() -> None:
     """The README's table has no row for a setting that does not exist."""
     rows = re.findall(r"^\| `(?:GYOZA_)?([A-Z_]+)`", README, re.MULTILINE)
     assert [row for row in rows if row.lower() not in Settings.model_fields] == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"tls_certificate": "a"}, "must be set together with GYOZA_TLS_CERTIFICATE"),
+        ({"tls_key": "a"}, "must be set together with GYOZA_TLS_CERTIFICATE"),
+        ({"public_docs": False}, "must be true while there are no keys"),
+        ({"public_metrics": False}, "must be true while there are no keys"),
+        ({"repository_control": True}, "must be false while nobody may use it"),
+        ({"repository_control": True, "api_keys_file": "a"}, "must be false while nobody may use it"),
+        ({"cors_origins": "https://a.example/"}, "without a path or a slash at the end. Received: https://a.example/."),
+        ({"cors_origins": "https://a.example, b.example"}, "Received: b.example."),
+        ({"cors_origins": "null"}, "must be * or origins"),
+        ({"root_path": "gyoza"}, "must begin with /"),
+        ({"root_path": "/a b"}, "must begin with /"),
+        ({"root_path": "/models"}, "must not begin with a path of the service itself"),
+        ({"root_path": "/v2/x"}, "must not begin with a path of the service itself"),
+    ],
+)
+def test_settings_that_contradict_others_are_refused(wrong: dict[str, object], text: str) -> None:
+    """What one setting needs of another, or of the world, is told when it is missing."""
+    with pytest.raises(ValidationError, match=re.escape(text)):
+        Settings(**wrong)  # type: ignore[arg-type]
+
+
+def test_settings_that_go_together() -> None:
+    """Keys close what is public and let control be on; a prefix may end with a slash; origins may have spaces."""
+    settings = Settings(admin_keys_file=Path("a"), public_docs=False, public_metrics=False, repository_control=True)
+    assert settings.has_keys
+    assert Settings(api_keys_file=Path("a")).has_keys
+    assert not Settings().has_keys
+    assert Settings(tls_certificate=Path("a"), tls_key=Path("b")).tls_key == Path("b")
+    assert [Settings(root_path=path).root_path for path in ("", "/", "/a/", "/a/b")] == ["", "", "/a", "/a/b"]
+    assert Settings(cors_origins=" https://a.example , http://b:1,").origins == ("https://a.example", "http://b:1")
+    assert Settings().origins == ()

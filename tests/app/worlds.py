@@ -20,7 +20,7 @@ from app import cli
 from app.commands import serve
 from app.errors import UnloadableModel
 from app.main import create_app
-from app.repository import Repository
+from app.repository import Repository, State
 from app.settings import Settings
 from app.workers import supervise
 from app.workers.worker import work
@@ -136,7 +136,7 @@ async def client_of(app: FastAPI, *, wait: bool = True) -> AsyncIterator[httpx.A
 
         transport = httpx.ASGITransport(with_state)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            while wait and "LOADING" in (await client.get("/models")).text:
+            while wait and any(entry.state is State.LOADING for entry in state["services"].repository.entries):
                 await asyncio.sleep(0.001)
             yield client
 

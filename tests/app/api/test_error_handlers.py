@@ -28,6 +28,7 @@ ADVICE = [
 
 CONTRACT = {
     "malformed-body": 400,
+    "unauthorized": 401,
     "not-found": 404,
     "method-not-allowed": 405,
     "conflict": 409,

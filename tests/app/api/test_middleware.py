@@ -6,11 +6,10 @@ import re
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import TOGETHER_S, AccessLog
-from app.api.middleware import RequestMiddleware
+from app.api.middleware import LastNet, RequestMiddleware
 from tests.app.worlds import LATENTS
 
 
@@ -41,21 +40,19 @@ async def test_one_line_a_request(client: httpx.AsyncClient, caplog: pytest.LogC
     assert re.fullmatch(r"GET /a\\nb 404 \d+\.\dms [0-9a-f]{32}", second)
 
 
-def broken_app() -> FastAPI:
+async def broken(scope: Scope, receive: Receive, send: Send) -> None:
     """An application with a bug."""
-    app = FastAPI()
-    app.add_middleware(RequestMiddleware, access=AccessLog())
+    raise RuntimeError("secret")
 
-    @app.get("/bug")
-    async def bug() -> None:
-        raise RuntimeError("secret")
 
-    return app
+def surrounded(app: ASGIApp) -> RequestMiddleware:
+    """An application with all that surrounds requests."""
+    return RequestMiddleware(LastNet(app), AccessLog())
 
 
 async def test_a_bug_is_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     """A bug is 500 without a word of the inside; the log has the stack trace under the same request id."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(broken_app()), base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(surrounded(broken)), base_url="http://test") as client:
         answer = await client.get("/bug", headers={"X-Request-ID": "abc"})
     assert (answer.status_code, answer.json()["type"]) == (500, "urn:gyoza:internal")
     assert answer.json()["request_id"] == answer.headers["x-request-id"] == "abc"
@@ -81,7 +78,5 @@ async def test_a_bug_within_an_answer_breaks_it_off() -> None:
         raise AssertionError
 
     with pytest.raises(RuntimeError, match="secret"):
-        await RequestMiddleware(half, AccessLog())(
-            {"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send
-        )
+        await surrounded(half)({"type": "http", "method": "GET", "path": "/", "headers": []}, receive, send)
     assert [message["type"] for message in sent] == ["http.response.start"]

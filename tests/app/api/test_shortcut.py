@@ -10,7 +10,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api import shortcut
-from app.api.access import TOGETHER_S, AccessLog
+from app.api.access import TOGETHER_S
 from app.api.shortcut import Shortcut
 from tests.app.worlds import LATENTS, app_of, client_of
 
@@ -68,7 +68,7 @@ async def test_other_paths_are_passed_on(path: str) -> None:
 
     request = {"type": "http", "method": "POST", "path": path, "root_path": "/gyoza"}
     for scope in (request, {"type": "lifespan"}):
-        await Shortcut(elsewhere, AccessLog())(scope, receive, send)
+        await Shortcut(elsewhere)(scope, receive, send)
         assert seen.pop() is scope
 
 

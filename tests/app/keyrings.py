@@ -1,0 +1,14 @@
+"""Files of keys."""
+
+from pathlib import Path
+
+from app.keys import line_of, new_key
+
+
+def write_keys(path: Path, *names: str) -> dict[str, str]:
+    """Write a file of new keys in the place of another one, and return them by name."""
+    keys = {name: new_key() for name in names}
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text("# who may come in\n\n" + "".join(f"{line_of(*item)}\n" for item in keys.items()))
+    fresh.replace(path)
+    return keys
