@@ -1,5 +1,6 @@
 """The application: the only place where things are wired."""
 
+import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +15,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import gyoza
-from app.api import health, models
+from app.api import health, metrics, models
 from app.api.access import AccessLog
 from app.api.cors import with_cors
 from app.api.dependencies import Services
@@ -27,6 +28,7 @@ from app.api.prefix import with_prefix
 from app.api.shortcut import Shortcut
 from app.engine import Engine
 from app.errors import GyozaError
+from app.metrics import Metrics, gauges_of
 from app.model import Loader, load_with_keras
 from app.peers import Peers
 from app.repository import Repository
@@ -37,6 +39,8 @@ LOADING = "gyoza-loading"
 """The name of the thread that loads the models."""
 OnLoaded = Callable[[Repository, float], None]
 """Told once, when every model is READY or UNAVAILABLE, how many seconds that took."""
+SHOWN_EVERY_S = 1.0
+"""What other workers show of this one's queues and models is no older."""
 
 
 class Service(FastAPI):
@@ -44,16 +48,17 @@ class Service(FastAPI):
 
     Args:
         settings: Who may come in.
+        metrics: Where requests are counted.
         **options: FastAPI's.
 
     Raises:
         KeysFileError: A file of keys can't be read.
     """
 
-    def __init__(self, settings: Settings, **options: Any) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, **options: Any) -> None:
         """Put everything around everything."""
         super().__init__(**options)
-        self.access = AccessLog()
+        self.access = AccessLog(metrics)
         guarded = guard(Shortcut(super().__call__), settings)
         caught = with_prefix(LastNet(guarded), settings.root_path)
         self._outermost = RequestMiddleware(with_cors(caught, settings.origins), self.access)
@@ -72,6 +77,7 @@ def create_app(
     loader: Loader = load_with_keras,
     on_loaded: OnLoaded = lambda *_: None,
     peers: Peers | None = None,
+    counts: Metrics | None = None,
 ) -> FastAPI:
     """Wire the service.
 
@@ -80,25 +86,29 @@ def create_app(
         loader: What makes a flow of a file; by default the library, which needs Keras.
         on_loaded: Told when the models are loaded.
         peers: The workers beside this one, which must be ready too; by default there are none.
+        counts: Where everything is counted; by default for this process alone.
 
     Returns:
         The application. Its lifespan loads the models beside the serving, and closes what it opened.
     """
     settings = settings or Settings()
+    counts = counts or Metrics()
 
     app = Service(
         settings,
+        counts,
         title="gyoza",
         version=gyoza.__version__,
         summary="Disentangling normalizing flows: latents to factors and back.",
         routes=[*flow_routes()],
-        lifespan=partial(lifespan, partial(open_services, settings, loader, peers or Peers()), on_loaded),
+        lifespan=partial(lifespan, partial(open_services, settings, loader, peers or Peers(), counts), on_loaded),
         exception_handlers={GyozaError: on_gyoza_error, HTTPException: on_http_error},
         openapi_url=None,
         redirect_slashes=False,
     )
     app.include_router(models.router)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.router.routes.extend(docs_routes(app, settings))
     return app
 
@@ -111,15 +121,25 @@ async def lifespan(
     services = open_all()
     # A daemon, since a load can't be interrupted: the process may end in the middle of one.
     Thread(target=load, args=(services.repository, on_loaded), name=LOADING, daemon=True).start()
+    showing = asyncio.create_task(show_gauges(services)) if services.metrics.is_shared else None
     try:
         yield {"services": services}
     finally:
+        if showing is not None:
+            showing.cancel()
         services.repository.close()
         services.engine.close()
         app.access.flush()
 
 
-def open_services(settings: Settings, loader: Loader, peers: Peers) -> Services:
+async def show_gauges(services: Services) -> None:
+    """Show other workers what is as it is now, again and again."""
+    while True:
+        services.metrics.show(gauges_of(services.engine, services.repository))
+        await asyncio.sleep(SHOWN_EVERY_S)
+
+
+def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metrics) -> Services:
     """Open all that lives as long as the application."""
     repository = Repository(settings.models_dir, settings.default_model, loader, settings.max_batch_rows)
     engine = Engine(
@@ -128,8 +148,9 @@ def open_services(settings: Settings, loader: Loader, peers: Peers) -> Services:
         max_batch_rows=settings.max_batch_rows,
         max_queue_rows=settings.queue_rows,
         batch_delay_s=settings.batch_delay_ms / 1e3,
+        on_pass=counts.passed,
     )
-    return Services(settings, repository, engine, peers)
+    return Services(settings, repository, engine, peers, counts)
 
 
 def load(repository: Repository, on_loaded: OnLoaded) -> None:

@@ -71,6 +71,8 @@ class Model:
     """File name to SHA-256."""
     seconds: Mapping[Primitive, Mapping[int, float]]
     """How long a pass of so many rows took at warm-up."""
+    load_seconds: float = 0.0
+    """How long it took to load, prove and warm up."""
 
     @property
     def flow(self) -> CompiledFlow:
@@ -92,6 +94,7 @@ def load(path: Path, loader: Loader, warm_up_rows: Sequence[int]) -> Model:
     Raises:
         UnloadableModel: A file is not as it must be, or a check failed.
     """
+    start = time.perf_counter()
     if path.is_file():
         manifest, files = Manifest(), {path.name: digest(path)}
         loaded = loader(path, None)
@@ -101,7 +104,8 @@ def load(path: Path, loader: Loader, warm_up_rows: Sequence[int]) -> Model:
         loaded = load_version(path, loader, files)
     check_proofs(loaded.checks)
     layout = choose_layout(manifest.layout, loaded)
-    return Model(loaded, layout, manifest.description, files, warm_up(loaded.flow, warm_up_rows))
+    seconds = warm_up(loaded.flow, warm_up_rows)
+    return Model(loaded, layout, manifest.description, files, seconds, time.perf_counter() - start)
 
 
 def load_version(folder: Path, loader: Loader, files: Mapping[str, str]) -> Loaded:

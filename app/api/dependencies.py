@@ -7,6 +7,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from app.engine import Engine
+from app.metrics import Metrics
 from app.peers import Peers
 from app.repository import Repository
 from app.settings import Settings
@@ -20,6 +21,7 @@ class Services:
     repository: Repository
     engine: Engine
     peers: Peers
+    metrics: Metrics
 
 
 def services_of(request: Request) -> Services:

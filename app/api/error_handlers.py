@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from app.api.exchange import exchange_of
 from app.errors import (
     Conflict,
     DeadlineExceeded,
@@ -69,7 +70,8 @@ def problem(
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Write a problem after RFC 9457."""
+    """Write a problem after RFC 9457, and note its kind."""
+    exchange_of(request.scope).problem = kind.name
     content = {
         "type": f"urn:gyoza:{kind.name}",
         "title": kind.title,

@@ -16,6 +16,7 @@ from app.api.answers import GZIP, WORTH_IT, Answer, gzipped
 from app.api.bodies import JSON, body_limit, codec_of, coding_of, joined, read_body
 from app.api.dependencies import services_of
 from app.api.disconnects import unless_disconnected
+from app.api.exchange import exchange_of
 from app.api.headers import accepts, best_media_type, headers_of
 from app.api.inflation import MOST_RATIO
 from app.api.operations import Call, Fields, Operation, beside, encode, factors, invert
@@ -25,6 +26,7 @@ from app.codecs.nests import shown
 from app.errors import Conflict, FieldError, InvalidInput
 from app.schemas import Body, EncodeAnswer, FactorsAnswer, InvertAnswer, InvertRequest, LatentsRequest
 from app.tensors import Form, TensorError
+from app.timings import Timings
 
 PREFIXES = ("", "/models/{model}", "/models/{model}/versions/{version}")
 GZIP_COST = 16
@@ -68,6 +70,7 @@ def routes_below(prefix: str) -> Iterator[Route]:
 
 async def get_factors(request: Request) -> Response:
     """Describe the factor layout."""
+    exchange_of(request.scope).route = "/factors"
     call = call_of(request, time.monotonic())
     content = factors_list(call.entry, call.layout).model_dump_json()
     return Response(content, media_type="application/json")
@@ -75,6 +78,7 @@ async def get_factors(request: Request) -> Response:
 
 async def answer(operation: FlowOperation, request: Request) -> Answer:
     """Answer one operation: body to arrays, arrays through the engine, arrays to body."""
+    exchange_of(request.scope).route = f"/{operation.name}"
     settings = services_of(request).settings
     deadline = time.monotonic() + settings.request_timeout_s
     call = call_of(request, deadline, switches(request, operation.switches))
@@ -86,7 +90,7 @@ async def answer(operation: FlowOperation, request: Request) -> Answer:
         "version": str(call.entry.version),
         **await unless_disconnected(request, operation.run(call, body)),
     }
-    return await written(headers, codec, fields, form)
+    return await written(headers, codec, fields, form, call.timings)
 
 
 async def received(
@@ -97,17 +101,23 @@ async def received(
     limit = body_limit(codec, services_of(request).settings)
     pieces = await read_body(request.receive, headers, *limit, call.deadline)
     size = sum(map(len, pieces)) * (MOST_RATIO if coding else 1)
-    return await beside(size, lambda: parsed(codec, joined(pieces, coding, *limit), schema, call.model.flow.dtype))
+    timings = call.timings
+    timings.decode_start = time.monotonic()
+    found = await beside(size, lambda: parsed(codec, joined(pieces, coding, *limit), schema, call.model.flow.dtype))
+    timings.decode = time.monotonic() - timings.decode_start
+    return found
 
 
 def call_of(request: Request, deadline: float, given: Mapping[str, bool] | None = None) -> Call:
     """Find the version that a path means, and put together what an operation needs."""
-    services, path = services_of(request), request.path_params
+    services, path, exchange = services_of(request), request.path_params, exchange_of(request.scope)
     entry, model = services.repository.ready(path.get("model"), path.get("version"))
+    exchange.model, exchange.version = entry.name, str(entry.version)
     given = given or {}
     if given.get("decode"):
         raise Conflict(f"{entry.name} must be served with a decoder for ?decode=true, and is not. Ask without it.")
-    return Call(services.engine, entry, model, deadline, services.settings.max_rows, given.get("check", False))
+    check, max_rows = given.get("check", False), services.settings.max_rows
+    return Call(services.engine, entry, model, deadline, max_rows, check, exchange.timings)
 
 
 def switches(request: Request, names: tuple[str, ...]) -> dict[str, bool]:
@@ -154,14 +164,16 @@ def field_error(item: Mapping[str, Any], known: str) -> FieldError:
     return FieldError(field, messages.get(item["type"], str(cause or item["msg"])))
 
 
-async def written(headers: Mapping[str, str], own: Codec, fields: Fields, form: Form) -> Answer:
+async def written(headers: Mapping[str, str], own: Codec, fields: Fields, form: Form, timings: Timings) -> Answer:
     """Write an answer in the media type and the coding that are asked for, a large one in a thread."""
+    timings.encode_start = time.monotonic()
     codec = CODECS[best_media_type(headers.get("accept", ""), CODECS, own.media_type)]
-    content = await beside(size_of(fields), partial(codec.encode, fields, form))
+    content, coding = await beside(size_of(fields), partial(codec.encode, fields, form)), None
     # The bytes of floats are hardly shorter compressed; their digits are.
-    if codec.media_type != JSON or len(content) < WORTH_IT or not accepts(headers.get("accept-encoding", ""), GZIP):
-        return Answer(content, codec.media_type)
-    return Answer(await beside(GZIP_COST * len(content), partial(gzipped, content)), codec.media_type, GZIP)
+    if codec.media_type == JSON and len(content) >= WORTH_IT and accepts(headers.get("accept-encoding", ""), GZIP):
+        content, coding = await beside(GZIP_COST * len(content), partial(gzipped, content)), GZIP
+    timings.encode = time.monotonic() - timings.encode_start
+    return Answer(content, codec.media_type, coding, timings)
 
 
 def size_of(fields: Fields) -> int:

@@ -1,4 +1,4 @@
-"""Around every request: its id, the line about it in the log, and a last net under bugs."""
+"""Around every request: its id, what is written down of it, and a last net under bugs."""
 
 import logging
 import os
@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import AccessLog
 from app.api.error_handlers import on_bug
+from app.api.exchange import EXCHANGE, Exchange
 from app.errors import PassFailed
 
 logger = logging.getLogger("gyoza.api")
@@ -18,14 +19,16 @@ HEADER = b"x-request-id"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that can't hurt in a header or a log line."""
 CLIENT_CLOSED = 499
+DISCONNECTED = "disconnected"
+"""The kind of problem of which no client is told."""
 
 
 class RequestMiddleware:
-    """Gives a request its id, and logs one line when it is answered; the outermost of all.
+    """Gives a request its id, and has it written down when it is answered; the outermost of all.
 
     Args:
         app: What answers requests.
-        access: What logs them.
+        access: What writes them down.
     """
 
     def __init__(self, app: ASGIApp, access: AccessLog) -> None:
@@ -38,8 +41,9 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, request_id, status = time.perf_counter(), request_id_of(scope), 0
-        scope.setdefault("state", {})["request_id"] = request_id
+        start, request_id, status = time.monotonic(), request_id_of(scope), 0
+        exchange = Exchange()
+        scope.setdefault("state", {}).update({"request_id": request_id, EXCHANGE: exchange})
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -51,9 +55,9 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
-            status = CLIENT_CLOSED
+            status, exchange.problem = CLIENT_CLOSED, DISCONNECTED
         finally:
-            self._access.note(scope, status, time.perf_counter() - start, request_id)
+            self._access.note(scope, status, time.monotonic() - start, request_id)
 
 
 class LastNet:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
@@ -12,6 +12,7 @@ from app.model import Model, Primitive
 from app.repository import Entry
 from app.schemas import InvertRequest, LatentsRequest
 from app.tensors import FactorLayout, check_results, check_shape, round_trip_error
+from app.timings import Timings
 from gyoza.inference.plan import Floats
 
 T = TypeVar("T")
@@ -33,6 +34,8 @@ class Call:
     max_rows: int
     check: bool = False
     """Whether ``?check=true`` asks for the round-trip error."""
+    timings: Timings = field(default_factory=Timings)
+    """Where to note how long the parts of the request took."""
 
     @property
     def layout(self) -> FactorLayout:
@@ -69,7 +72,8 @@ class Call:
         return {"latents": latents, "round_trip_error": error}
 
     async def _run(self, primitive: Primitive, rows: Floats) -> tuple[Floats, ...]:
-        return await self.engine.run(self.entry.name, self.entry.version, primitive, rows, self.deadline)
+        name, version = self.entry.name, self.entry.version
+        return await self.engine.run(name, version, primitive, rows, self.deadline, self.timings)
 
     def _check(self, rows: Floats, row_shape: tuple[int, ...], field: str) -> None:
         check_shape(rows, row_shape, field)

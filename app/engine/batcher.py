@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from app.engine.jobs import Computed, Function, Job, Piece, Results, compute
 from app.engine.pace import Pace
@@ -13,9 +14,13 @@ from app.engine.queue import RowQueue
 from app.engine.returning import Returning
 from app.engine.stats import Refusal, Stats, Tally
 from app.errors import DeadlineExceeded, NotReady, Overloaded, PassFailed
+from app.timings import Timings
 from gyoza.inference.plan import Floats
 
 logger = logging.getLogger("gyoza.engine")
+
+OnPass: TypeAlias = Callable[[int], None]
+"""Told of each pass how many rows it had."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,21 @@ class Batcher:
         pool: Where it runs.
         seconds: How long a pass of so many rows took at warm-up.
         limits: How much at once.
+        on_pass: Told of each pass, on the loop.
     """
 
-    def __init__(self, function: Function, pool: Executor, seconds: Mapping[int, float], limits: Limits) -> None:
+    def __init__(
+        self,
+        function: Function,
+        pool: Executor,
+        seconds: Mapping[int, float],
+        limits: Limits,
+        on_pass: OnPass = lambda _: None,
+    ) -> None:
         """Start with an empty queue."""
         self._function = function
         self._pool = pool
+        self._on_pass = on_pass
         self._pace = Pace(seconds)
         self._returning = Returning(self._pace, limits.max_batch_rows)
         self._delay_s = limits.delay_s
@@ -62,12 +76,13 @@ class Batcher:
         """What was done so far."""
         return self._tally.stats(self._queue.waiting_rows)
 
-    async def run(self, rows: Floats, deadline: float) -> Results:
+    async def run(self, rows: Floats, deadline: float, timings: Timings | None = None) -> Results:
         """Run the function on rows.
 
         Args:
             rows: [n, …].
             deadline: On the clock of ``time.monotonic``; what still waits then is not computed.
+            timings: Where to note how long the rows waited and were computed, whatever comes of it.
 
         Returns:
             The function's results for these rows.
@@ -88,6 +103,8 @@ class Batcher:
             self._queue.drop(job)
             if job.timer is not None:
                 job.timer.cancel()
+            if timings is not None:
+                job.note(timings)
 
     def close(self) -> None:
         """End what waits as not ready; what runs finishes, and nothing may come any more."""
@@ -197,6 +214,9 @@ class Batcher:
         if computed.rows:
             self._tally.passed(computed.rows, computed.seconds, seconds)
             self._pace.learn(computed.rows, seconds)
+            self._on_pass(computed.rows)
+        for job, _, _ in pieces:
+            job.computed_s += computed.seconds
         if computed.error is not None:
             text = "a pass of %d rows failed, and with it %d requests"
             logger.error(text, computed.rows, len(pieces), exc_info=computed.error)
@@ -210,7 +230,7 @@ class Batcher:
         self._returning.answered(answered, time.monotonic())
 
     def _answer(self, job: Job) -> None:
-        self._tally.answered(job.waited_s)
+        self._tally.answered(job.waited_s, job.computed_s, time.monotonic())
         job.future.set_result(job.results)
 
     def _watch(self, job: Job) -> None:

@@ -1,5 +1,6 @@
 """The engine: all that the API sees of computing."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from app.engine.stats import Stats
 from app.model import Model, Primitive
 from app.repository import Repository
 from app.tensors import log_likelihood
+from app.timings import Timings
 from gyoza.inference import CompiledFlow
 from gyoza.inference.plan import Floats
 
@@ -34,9 +36,10 @@ class Engine:
         max_batch_rows: The most rows in one pass.
         max_queue_rows: The most rows that wait in one queue.
         batch_delay_s: So long an incomplete batch waits for more rows.
+        on_pass: Told of each pass in which queue its rows were, and how many they were.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first by name
         self,
         repository: Repository,
         *,
@@ -44,6 +47,7 @@ class Engine:
         max_batch_rows: int,
         max_queue_rows: int,
         batch_delay_s: float = 0.0,
+        on_pass: Callable[[Lane, int], None] = lambda *_: None,
     ) -> None:
         """Start the pool; its threads start when they are needed."""
         self._repository = repository
@@ -51,11 +55,20 @@ class Engine:
         self._helpers = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-part")
         self._threads = threads
         self._limits = Limits(max_batch_rows, max_queue_rows, batch_delay_s)
+        self._on_pass = on_pass
         self._batchers: WeakKeyDictionary[Model, dict[Lane, Batcher]] = WeakKeyDictionary()
         self._open: WeakSet[Batcher] = WeakSet()
         self._closed = False
 
-    async def run(self, model: str, version: int, primitive: Primitive, rows: Floats, deadline: float) -> Results:
+    async def run(  # noqa: PLR0913, PLR0917 - what to compute, of which, by when
+        self,
+        model: str,
+        version: int,
+        primitive: Primitive,
+        rows: Floats,
+        deadline: float,
+        timings: Timings | None = None,
+    ) -> Results:
         """Run a primitive on rows.
 
         Args:
@@ -64,6 +77,7 @@ class Engine:
             primitive: Which way to go.
             rows: Latents [n, *latent_shape] to encode, codes [n, *code_shape] to invert.
             deadline: On the clock of ``time.monotonic``.
+            timings: Where to note how long the rows waited and were computed.
 
         Returns:
             (codes [n, *code_shape], logdet [n], log_likelihood [n]) of encode; (latents [n, *latent_shape],) of invert.
@@ -77,7 +91,7 @@ class Engine:
         if self._closed:
             raise ending()
         found = self._repository.model(model, version)
-        return await self._batcher(found, Lane(model, version, primitive)).run(rows, deadline)
+        return await self._batcher(found, Lane(model, version, primitive)).run(rows, deadline, timings)
 
     def stats(self) -> dict[Lane, Stats]:
         """Return what was done so far for each model that was asked and is still served."""
@@ -97,7 +111,7 @@ class Engine:
             function = partial(encode if lane.primitive is Primitive.ENCODE else invert, model.flow)
             seconds = model.seconds[lane.primitive]
             spread = Spread(function, self._helpers, self._threads, max(SMALLEST_PART, Pace(seconds).quick_rows))
-            lanes[lane] = Batcher(spread, self._pool, seconds, self._limits)
+            lanes[lane] = Batcher(spread, self._pool, seconds, self._limits, partial(self._on_pass, lane))
             self._open.add(lanes[lane])
         return lanes[lane]
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from app.timings import Timings
 from gyoza.inference.plan import Floats
 
 Results: TypeAlias = tuple[Floats, ...]
@@ -33,12 +34,22 @@ class Job:
     """Ends the wait at the deadline."""
     started: float | None = None
     """When its first pass began."""
+    computed_s: float = 0.0
+    """How long the passes took that its rows were in."""
     results: Results = ()
 
     @property
     def waited_s(self) -> float:
         """From its arrival to the begin of its first pass; 0 before that."""
         return 0.0 if self.started is None else self.started - self.arrived
+
+    def note(self, timings: Timings) -> None:
+        """Add how long the job waited, until now if it still does, and was computed."""
+        timings.rows = len(self.rows)
+        timings.queue_start = timings.queue_start or self.arrived
+        timings.compute_start = timings.compute_start or self.started or 0.0
+        timings.compute += self.computed_s
+        timings.queue += time.monotonic() - self.arrived if self.started is None else self.waited_s
 
     def keep(self, start: int, found: Results) -> None:
         """Keep the results of the rows from ``start`` on: as they are where those are all rows, else put together."""
@@ -93,18 +104,19 @@ def compute(function: Function, pieces: Sequence[Piece]) -> Computed:
     waited = [piece for piece in pieces if not piece.job.future.done()]
     if not waited:
         return Computed(0, 0.0)
+    for job, _, _ in waited:
+        job.started = start if job.started is None else job.started
     rows = waited[0].rows if len(waited) == 1 else np.concatenate([piece.rows for piece in waited])
     try:
-        hand_out(waited, function(rows), start)
+        hand_out(waited, function(rows))
     except Exception as error:  # noqa: BLE001 - those who wait get to know it, and the log.
         return Computed(len(rows), time.monotonic() - start, error)
     return Computed(len(rows), time.monotonic() - start)
 
 
-def hand_out(pieces: Sequence[Piece], found: Results, start: float) -> None:
-    """Give each piece its rows of the results of a pass that began at ``start``."""
+def hand_out(pieces: Sequence[Piece], found: Results) -> None:
+    """Give each piece its rows of the results of a pass."""
     end = 0
     for job, first, stop in pieces:
         begin, end = end, end + stop - first
-        job.started = start if job.started is None else job.started
         job.keep(first, tuple([array[begin:end] for array in found]))

@@ -1,8 +1,8 @@
 """What a batcher has done so far, and how long its next rows will take."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import ceil
 
@@ -25,6 +25,15 @@ class Refusal(StrEnum):
     """Its pass raised an error."""
 
 
+@dataclass(slots=True)
+class Batches:
+    """What passes of one count of rows came to."""
+
+    passes: int = 0
+    seconds: float = 0.0
+    """Summed over these passes."""
+
+
 @dataclass(frozen=True)
 class Stats:
     """What a batcher has done so far. Everything but ``waiting_rows`` only grows."""
@@ -41,6 +50,17 @@ class Stats:
     """From the arrival to the begin of the first pass, summed over requests that got results."""
     compute_seconds: float
     """Summed over passes."""
+    answered_compute_seconds: float
+    """Of the passes that a request took part in, summed over requests that got results: one shared by ten counts ten times."""
+    last_answer: float | None
+    """When results were last given, on the clock of ``time.monotonic``."""
+    batches: Mapping[int, Batches]
+    """Rows of a pass to the passes of so many rows."""
+
+    @property
+    def failures(self) -> int:
+        """The requests that got no results, for whatever reason."""
+        return sum(self.refused.values())
 
 
 class Tally:
@@ -54,20 +74,27 @@ class Tally:
         """Begin with the pace of the largest pass at warm-up."""
         self.refused: Counter[Refusal] = Counter()
         self._requests = self._passes = self._rows = 0
-        self._queue_seconds = self._compute_seconds = 0.0
+        self._queue_seconds = self._compute_seconds = self._answered_compute_seconds = 0.0
+        self._last_answer: float | None = None
+        self._batches: defaultdict[int, Batches] = defaultdict(Batches)
         self._recent_rows = float(max(seconds, default=0))
         self._recent_seconds = max(seconds.values(), default=0.0)
 
-    def answered(self, queue_seconds: float) -> None:
-        """Count a request that got its results after so long in the queue."""
+    def answered(self, queue_seconds: float, compute_seconds: float, now: float) -> None:
+        """Count a request that gets its results now, after so long in the queue and in passes."""
         self._requests += 1
         self._queue_seconds += queue_seconds
+        self._answered_compute_seconds += compute_seconds
+        self._last_answer = now
 
     def passed(self, rows: int, compute_seconds: float, seconds: float) -> None:
         """Count a pass that computed for so long, and kept the queue waiting for ``seconds``."""
         self._passes += 1
         self._rows += rows
         self._compute_seconds += compute_seconds
+        batches = self._batches[rows]
+        batches.passes += 1
+        batches.seconds += compute_seconds
         self._recent_rows = MEMORY * self._recent_rows + rows
         self._recent_seconds = MEMORY * self._recent_seconds + seconds
 
@@ -85,4 +112,7 @@ class Tally:
             dict(self.refused),
             self._queue_seconds,
             self._compute_seconds,
+            self._answered_compute_seconds,
+            self._last_answer,
+            {rows: replace(batches) for rows, batches in sorted(self._batches.items())},
         )

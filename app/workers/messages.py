@@ -22,6 +22,8 @@ class Assignment(BaseModel):
     """Where its connections come from."""
     log_lock: int
     """What it locks while it writes a line to the log."""
+    sheets: tuple[int, ...] = ()
+    """The metrics of all workers; it writes its own and reads the others."""
 
 
 class Peers(BaseModel):

@@ -99,6 +99,8 @@ class Launcher:
     """The open file that is locked while a line is written to the log."""
     command: Sequence[str]
     """What runs a worker."""
+    sheets: tuple[int, ...] = ()
+    """An open file for the metrics of each worker."""
 
     async def start(self, number: int, on_taken: Callable[[], None]) -> WorkerProcess:
         """Start a worker.
@@ -124,9 +126,15 @@ class Launcher:
     def _launch(self, number: int, pipe: int, channel: int) -> subprocess.Popen[bytes]:
         """Start a process with its assignment, which no signal can reach before it knows what to do with it."""
         assignment = Assignment(
-            number=number, url=self.url, settings=self.settings, pipe=pipe, channel=channel, log_lock=self.log_lock
+            number=number,
+            url=self.url,
+            settings=self.settings,
+            pipe=pipe,
+            channel=channel,
+            log_lock=self.log_lock,
+            sheets=self.sheets,
         )
-        files = pipe, channel, self.log_lock
+        files = pipe, channel, self.log_lock, *self.sheets
         environment = {**os.environ, **variables_of(threads_of(self.settings.workers), os.environ)}
         with tempfile.TemporaryFile() as told:
             told.write(assignment.model_dump_json().encode())

@@ -12,6 +12,7 @@ import typer
 
 from app.announcement import headline
 from app.logs import configure_logging
+from app.metrics.shared import sheet_files
 from app.repository import State
 from app.serving import grace_s
 from app.settings import Settings
@@ -191,9 +192,9 @@ def supervise(settings: Settings, listener: socket.socket, url: str, command: Se
         The code to end with.
     """
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Every connection inherits it.
-    with tempfile.TemporaryFile() as log_lock:
+    with tempfile.TemporaryFile() as log_lock, sheet_files(settings.workers) as sheets:
         configure_logging(settings, log_lock.fileno())
-        launcher = Launcher(settings, url, log_lock.fileno(), command)
+        launcher = Launcher(settings, url, log_lock.fileno(), command, sheets)
 
         async def serve() -> int:
             return await Supervisor(launcher, listener).run()

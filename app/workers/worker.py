@@ -8,6 +8,7 @@ from app import peers
 from app.announcement import story
 from app.logs import configure_logging
 from app.main import create_app
+from app.metrics import Metrics
 from app.model import Loader, load_with_keras
 from app.repository import Repository
 from app.serving import configuration, leave
@@ -40,8 +41,9 @@ def server_of(assignment: Assignment, loader: Loader) -> WorkerServer:
         server.tell_from_thread(loaded(repository, assignment))
 
     known = peers.Peers(("the other workers have not been heard of yet",))
+    metrics = Metrics(assignment.sheets, assignment.number)
     server = WorkerServer(
-        configuration(create_app(settings, loader, on_loaded, known), settings),
+        configuration(create_app(settings, loader, on_loaded, known, metrics), settings),
         pipe=socket.socket(fileno=assignment.pipe),
         channel=socket.socket(fileno=assignment.channel),
         known=known,

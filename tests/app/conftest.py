@@ -28,6 +28,9 @@ async def client(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
 def _restore_logging() -> Iterator[None]:
     """Give the root logger its handlers back."""
     root, gyoza = logging.getLogger(), logging.getLogger("gyoza")
-    before = root.handlers[:], root.level, gyoza.level
+    handlers, levels = root.handlers[:], (root.level, gyoza.level)
     yield
-    root.handlers[:], root.level, gyoza.level = before
+    root.handlers[:] = handlers
+    # By their methods: loggers remember which levels they let through.
+    for logger, level in zip((root, gyoza), levels, strict=True):
+        logger.setLevel(level)

@@ -16,7 +16,8 @@ def start(*arguments: str, run: str = "serve_tiny", **options: Any) -> subproces
     """Start ``gyoza`` by a function of ``tests.app.worlds``."""
     script = f"import sys; from tests.app.worlds import {run}; {run}(sys.argv[1:])"
     command = [sys.executable, "-c", script, *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, cwd=ROOT, text=True, **{**pipes, **options})
 
 
 @contextmanager

@@ -40,6 +40,31 @@ async def test_one_line_a_request(client: httpx.AsyncClient, caplog: pytest.LogC
     assert re.fullmatch(r"GET /a\\nb 404 \d+\.\dms [0-9a-f]{32}", second)
 
 
+async def test_facts_of_a_request(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    """A log for machines has each fact of a request by its name, and nothing where there is none."""
+    with caplog.at_level(logging.INFO, "gyoza.access"):
+        await client.post("/encode", json={"latents": LATENTS}, headers={"X-Request-ID": "abc"})
+        await client.get("/models/nobody")
+        await asyncio.sleep(2 * TOGETHER_S)
+    first, second = (record.fields() for record in caplog.records if record.name == "gyoza.access")  # type: ignore[attr-defined]
+    times = {name: first.pop(name) for name in ("milliseconds", "decode_ms", "queue_ms", "compute_ms", "encode_ms")}
+    assert all(time > 0 for time in times.values())
+    assert first == {
+        "method": "POST",
+        "path": "/encode",
+        "status": 200,
+        "request_id": "abc",
+        "route": "/encode",
+        "model": "tiny",
+        "version": "1",
+        "rows": 2,
+        "problem": None,
+        "key": None,
+    }
+    assert (second["model"], second["version"], second["problem"]) == ("(unknown)", None, "not-found")
+    assert [second[name] for name in ("rows", "decode_ms", "queue_ms", "compute_ms", "encode_ms")] == [None] * 5
+
+
 async def broken(scope: Scope, receive: Receive, send: Send) -> None:
     """An application with a bug."""
     raise RuntimeError("secret")

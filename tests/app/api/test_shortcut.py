@@ -33,6 +33,8 @@ async def test_both_ways_lead_to_the_same(
             with monkeypatch.context() as patched:
                 patched.setattr(shortcut, "PATH", re.compile("(?!)"))
                 long = await client.post(f"{prefix}/{name}", json=body, headers=headers)
+            for answer in (short, long):
+                assert (answer.headers.pop("Server-Timing", None) is not None) == (answer.status_code == 200)
             assert (short.status_code, short.content, dict(short.headers)) == (
                 long.status_code,
                 long.content,

@@ -15,6 +15,7 @@ from app.engine.jobs import Results
 from app.engine.returning import LONGEST_S
 from app.engine.stats import Refusal
 from app.errors import DeadlineExceeded, NotReady, Overloaded, PassFailed
+from app.timings import Timings
 from gyoza.inference.plan import Floats
 
 LATER = 10.0
@@ -465,3 +466,52 @@ async def test_the_counts(gate: Gate, pool: ThreadPoolExecutor) -> None:
     assert (stats.requests, stats.passes, stats.rows, stats.waiting_rows, stats.refused) == (2, 3, 7, 0, {})
     assert stats.queue_seconds >= 0.02
     assert stats.compute_seconds >= 0.02
+    assert stats.answered_compute_seconds >= stats.compute_seconds - 1e-9
+    assert {rows: batches.passes for rows, batches in stats.batches.items()} == {1: 1, 2: 1, 4: 1}
+    assert sum(batches.seconds for batches in stats.batches.values()) == pytest.approx(stats.compute_seconds)
+    assert stats.last_answer is not None
+    assert stats.last_answer <= time.monotonic()
+
+
+async def test_each_request_knows_its_times(gate: Gate, pool: ThreadPoolExecutor) -> None:
+    """A request notes its rows, its wait until its first pass, and the passes that its rows were in, each as a whole."""
+    queue, passes = batcher(gate, pool), list[int]()
+    queue._on_pass = passes.append
+    noted = [Timings() for _ in range(3)]
+    runs = [queue.run(np.zeros((count, 2)), soon(), timings) for count, timings in zip((1, 1, 3), noted, strict=True)]
+    first = asyncio.create_task(runs[0])
+    await gate.wait_until_begun()
+    others = [asyncio.create_task(run) for run in runs[1:]]
+    await asyncio.sleep(0.02)
+    gate.open.set()
+    await asyncio.gather(first, *others)
+    assert [timings.rows for timings in noted] == [1, 1, 3]
+    assert noted[0].compute >= 0.02
+    assert noted[1].compute == noted[2].compute > 0
+    assert min(timings.queue for timings in noted[1:]) >= 0.02
+    for timings in noted:
+        assert timings.compute_start == pytest.approx(timings.queue_start + timings.queue)
+    assert passes == [1, 4]
+
+
+async def test_what_is_never_computed_knows_how_long_it_waited(gate: Gate, pool: ThreadPoolExecutor) -> None:
+    """A request whose deadline passes in the queue notes all of its wait, and no pass."""
+    timings = Timings()
+    with pytest.raises(DeadlineExceeded):
+        await batcher(gate, pool, delay_s=LATER).run(np.zeros((1, 2)), time.monotonic() + 0.02, timings)
+    assert timings.queue >= 0.019
+    assert (timings.compute, timings.compute_start) == (0, 0)
+
+
+async def test_a_failed_pass_counts_as_computed(pool: ThreadPoolExecutor) -> None:
+    """A request whose pass fails was in the queue until that began, and computed until it failed."""
+
+    def function(rows: Floats) -> Results:
+        time.sleep(0.02)
+        raise ValueError("boom")
+
+    timings = Timings()
+    with pytest.raises(PassFailed):
+        await Batcher(function, pool, {}, Limits(4, 6)).run(np.zeros((1, 2)), soon(), timings)
+    assert timings.compute >= 0.02
+    assert timings.queue < timings.compute

@@ -1,0 +1,56 @@
+"""What is learnt of one request while it is answered, for the log and the metrics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.routing import Match
+
+from app.timings import Timings
+
+UNKNOWN = "(unknown)"
+"""Stands for every path, method and model that does not exist: what clients make up is no label, or there would be no end."""
+EXCHANGE = "exchange"
+"""Where it is in the state of a request."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer."""
+
+    timings: Timings = field(default_factory=Timings)
+    route: str | None = None
+    """The endpoint, where the router does not know it better."""
+    model: str | None = None
+    """The model and the version that were found, if they were."""
+    version: str | None = None
+    problem: str | None = None
+    """The kind of problem that the answer told of."""
+
+
+def exchange_of(scope: Mapping[str, Any]) -> Exchange:
+    """Return what is known of a request."""
+    exchange: Exchange = scope["state"][EXCHANGE]
+    return exchange
+
+
+def route_of(scope: Mapping[str, Any], exchange: Exchange) -> str:
+    """Return the path of the endpoint that a request went to, with names for what differs between requests."""
+    if exchange.route is not None:
+        return exchange.route
+    route = scope.get("route")
+    if route is None and "endpoint" in scope:  # A plain route, which is told by its function alone.
+        routes = scope["app"].router.routes
+        route = next((each for each in routes if each.matches(scope)[0] is not Match.NONE), None)
+    path: str = getattr(route, "path", UNKNOWN)
+    return path
+
+
+def model_of(scope: Mapping[str, Any], exchange: Exchange) -> str:
+    """Return the model that a request was about, empty if it named none."""
+    if exchange.model is not None:
+        return exchange.model
+    named: str | None = scope.get("path_params", {}).get("model")
+    if not named:
+        return ""
+    return named if named in scope["state"]["services"].repository.names else UNKNOWN
