@@ -6,6 +6,7 @@
     ├── TooLarge                a limit of size or rows is passed
     ├── UnsupportedMediaType    nobody here reads that content type or encoding
     ├── Unauthorized            a key is needed, and none that is known came
+    ├── Forbidden               it is switched off, or the client may not do it
     ├── NotFound                no such path, model or version
     ├── Conflict                the model lacks what was asked of it
     └── TryLater                nothing wrong with the request; holds when to try again
@@ -71,6 +72,10 @@ class UnsupportedMediaType(GyozaError):
 
 class Unauthorized(GyozaError):
     """A key is needed, and none that is known came; the text says how to send one."""
+
+
+class Forbidden(GyozaError):
+    """It is switched off, or the client may not do it; the text says how that would change."""
 
 
 class NotFound(GyozaError):

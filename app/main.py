@@ -26,6 +26,8 @@ from app.api.gate import guard
 from app.api.middleware import LastNet, RequestMiddleware
 from app.api.prefix import with_prefix
 from app.api.shortcut import Shortcut
+from app.api.v2.infer import infer_routes
+from app.api.v2.routes import v2_router
 from app.engine import Engine
 from app.errors import GyozaError
 from app.metrics import Metrics, gauges_of
@@ -100,7 +102,7 @@ def create_app(
         title="gyoza",
         version=gyoza.__version__,
         summary="Disentangling normalizing flows: latents to factors and back.",
-        routes=[*flow_routes()],
+        routes=[*flow_routes(), *infer_routes()],
         lifespan=partial(lifespan, partial(open_services, settings, loader, peers or Peers(), counts), on_loaded),
         exception_handlers={GyozaError: on_gyoza_error, HTTPException: on_http_error},
         openapi_url=None,
@@ -109,6 +111,7 @@ def create_app(
     app.include_router(models.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(v2_router())
     app.router.routes.extend(docs_routes(app, settings))
     return app
 

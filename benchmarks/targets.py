@@ -65,6 +65,11 @@ def beside_ceiling(form: str, scenario: str, figure: Callable[[Load], float], re
     return ratio(*(results.load(server, SMALL, form, scenario, figure) for server in (OURS, CEILING)))
 
 
+def beside_safetensors(scenario: str, results: Results) -> float | None:
+    """Return the requests a second in the Open Inference Protocol divided by those in safetensors."""
+    return ratio(*(results.load(OURS, SMALL, form, scenario, RATE) for form in ("v2-binary", "safetensors")))
+
+
 def spread(form: str, results: Results) -> float | None:
     """Return p99 over p50 of the service with 16 clients."""
     return ratio(*(results.load(OURS, SMALL, form, "r1c16", figure) for figure in (P99, P50)))
@@ -130,6 +135,15 @@ def ceiling_targets() -> Iterator[Target]:
             yield Target(f"{form} {scenario}: rows/s / ceiling", 1, at_most=False, measure=beside(scenario, RATE))
 
 
+def v2_targets() -> Iterator[Target]:
+    """Yield what holds of the Open Inference Protocol with binary tensors, beside the ceiling and beside safetensors."""
+    for scenario in ("r64c4", "r1024c2"):
+        against_ceiling = partial(beside_ceiling, "v2-binary", scenario, RATE)
+        yield Target(f"v2-binary {scenario}: rows/s / ceiling", 1, at_most=False, measure=against_ceiling)
+        against_files = partial(beside_safetensors, scenario)
+        yield Target(f"v2-binary {scenario}: rows/s / safetensors", 0.97, at_most=False, measure=against_files)
+
+
 PEER_LIMITS = {
     SMALL: {"r1c1": 4, "r1c16": 3.8, "r64c4": 1.8, "r1024c2": 1.5},
     LARGE: {"r1c1": 1.8, "r1c16": 0.9, "r64c4": 1.1, "r1024c2": 1.1},
@@ -169,4 +183,4 @@ def start_targets() -> Iterator[Target]:
         )
 
 
-TARGETS = (*compute_targets(), *ceiling_targets(), *peer_targets(), *start_targets())
+TARGETS = (*compute_targets(), *ceiling_targets(), *v2_targets(), *peer_targets(), *start_targets())

@@ -77,6 +77,23 @@ def test_the_script_sends_safetensors(address: str) -> None:
     assert eval(done.stdout) == shapes  # noqa: S307 - printed by the README's own words.
 
 
+def test_the_raw_request_is_answered_in_bytes(address: str, tmp_path: Path) -> None:
+    """The commands, as pasted, send the rows' bytes alone and get all outputs behind JSON that describes them."""
+    (commands,) = (block for block in blocks("sh") if "/v2/" in block)
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-ec", commands.replace(ADDRESS, address)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        check=True,
+    )
+    head, _ = json.JSONDecoder().raw_decode((tmp_path / "answer.bin").read_bytes().decode("latin-1"))
+    assert [output["shape"] for output in head["outputs"]] == [[4, 32], [4], [4]]
+    assert json.loads(done.stdout)["inputs"] == [{"name": "latents", "datatype": "FP32", "shape": [-1, 32]}]
+
+
 def test_the_library_example_makes_a_flow_that_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library's example builds, trains and saves a flow, and what it saves passes every load check."""
     monkeypatch.chdir(tmp_path)

@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.timings import Timings
 
-GZIP = "gzip"
+GZIP, DEFLATE = "gzip", "deflate"
 WORTH_IT = 1024
 """An answer of fewer bytes fits into one packet as it is."""
 QUICKEST = 1
@@ -22,6 +22,8 @@ class Answer:
     media_type: str
     coding: str | None = None
     """How the content is compressed."""
+    extra: tuple[tuple[bytes, bytes], ...] = ()
+    """Further headers."""
     timings: Timings | None = None
     """How long the parts took that the client is told of."""
 
@@ -31,6 +33,7 @@ class Answer:
             (b"content-type", self.media_type.encode("ascii")),
             (b"content-length", b"%d" % len(self.content)),
             (b"vary", b"Accept, Accept-Encoding"),
+            *self.extra,
         ]
         if self.coding:
             headers.append((b"content-encoding", self.coding.encode("ascii")))
@@ -53,3 +56,8 @@ def server_timing(timings: Timings) -> bytes:
 def gzipped(content: bytes) -> bytes:
     """Compress."""
     return zlib.compress(content, QUICKEST, wbits=16 + zlib.MAX_WBITS)
+
+
+def deflated(content: bytes) -> bytes:
+    """Compress in zlib's wrapping, which is what HTTP means by deflate."""
+    return zlib.compress(content, QUICKEST)

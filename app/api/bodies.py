@@ -59,9 +59,9 @@ def coding_of(headers: Mapping[str, str]) -> str | None:
     return coding
 
 
-def body_limit(codec: Codec, settings: Settings) -> tuple[int, str]:
-    """Return how many bytes a body for a codec may have, and the setting that says so."""
-    if codec.media_type == JSON and settings.max_json_bytes < settings.max_body_bytes:
+def body_limit(settings: Settings, *, is_json: bool) -> tuple[int, str]:
+    """Return how many bytes a body may have, and the setting that says so."""
+    if is_json and settings.max_json_bytes < settings.max_body_bytes:
         return settings.max_json_bytes, "GYOZA_MAX_JSON_BYTES"
     return settings.max_body_bytes, "GYOZA_MAX_BODY_BYTES"
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
+from app.api.v2.control import Control
 from app.engine import Engine
 from app.metrics import Metrics
 from app.peers import Peers
@@ -22,6 +23,8 @@ class Services:
     engine: Engine
     peers: Peers
     metrics: Metrics
+    control: Control | None = None
+    """What loads and unloads models; None: nobody may."""
 
 
 def services_of(request: Request) -> Services:

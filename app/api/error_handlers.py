@@ -1,4 +1,7 @@
-"""One table: error → status. Everything a client is told when something is wrong goes through here."""
+"""One table: error → status. Everything a client is told when something is wrong goes through here.
+
+Below /v2 the Open Inference Protocol has its own shape of errors, and 400 for all that is wrong with an input.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from app.api.exchange import exchange_of
+from app.api.inflation import CODINGS
+from app.api.paths import is_v2
 from app.errors import (
     Conflict,
     DeadlineExceeded,
     FieldError,
+    Forbidden,
     GyozaError,
     InvalidInput,
     MalformedBody,
@@ -47,6 +53,7 @@ KINDS: Mapping[type[GyozaError], Kind] = MappingProxyType(
     {
         MalformedBody: Kind(400, "malformed-body", "The body can't be decoded"),
         Unauthorized: Kind(401, "unauthorized", "An API key is needed"),
+        Forbidden: Kind(403, "forbidden", "This is not allowed"),
         NotFound: Kind(404, "not-found", "There is no such thing"),
         Conflict: Kind(409, "conflict", "The model lacks what this needs"),
         TooLarge: Kind(413, "too-large", "The request is too large"),
@@ -60,6 +67,8 @@ KINDS: Mapping[type[GyozaError], Kind] = MappingProxyType(
 METHOD_NOT_ALLOWED = Kind(405, "method-not-allowed", "The method is not allowed here")
 INTERNAL = Kind(500, "internal", "A bug in this service")
 RETRIED = frozenset({429, 503})
+V2_STATUS = {422: 400}
+"""The protocol knows no 422."""
 CORRECT = "Correct what is named; the page /docs shows what each field takes."
 
 
@@ -70,8 +79,10 @@ def problem(
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Write a problem after RFC 9457, and note its kind."""
+    """Write a problem after RFC 9457, and note its kind; below /v2, an error as the Open Inference Protocol has it."""
     exchange_of(request.scope).problem = kind.name
+    if is_v2(request.scope):
+        return v2_error(request, kind, detail, headers)
     content = {
         "type": f"urn:gyoza:{kind.name}",
         "title": kind.title,
@@ -81,6 +92,14 @@ def problem(
         "request_id": request.state.request_id,
     }
     return Response(orjson.dumps(content), kind.status, headers, MEDIA_TYPE)
+
+
+def v2_error(request: Request, kind: Kind, detail: str, headers: Mapping[str, str] | None) -> Response:
+    """Write an error of the Open Inference Protocol; what is not ready says that too."""
+    content: dict[str, object] = {"error": plain(detail), "code": kind.name, "request_id": request.state.request_id}
+    if kind is KINDS[NotReady]:
+        content["ready"] = False
+    return Response(orjson.dumps(content), V2_STATUS.get(kind.status, kind.status), headers, "application/json")
 
 
 def plain(text: str) -> str:
@@ -101,6 +120,8 @@ async def on_gyoza_error(request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooLarge | Unauthorized):
         headers["Connection"] = "close"  # The rest of the body is not read.
+    if isinstance(error, UnsupportedMediaType) and is_v2(request.scope):
+        headers["Accept-Encoding"] = ", ".join(CODINGS)  # There the type plays no role.
     return problem(request, kind, detail, errors, headers)
 
 

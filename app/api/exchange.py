@@ -53,4 +53,5 @@ def model_of(scope: Mapping[str, Any], exchange: Exchange) -> str:
     named: str | None = scope.get("path_params", {}).get("model")
     if not named:
         return ""
-    return named if named in scope["state"]["services"].repository.names else UNKNOWN
+    names, flow = scope["state"]["services"].repository.names, named.rpartition(".")[0]
+    return next((name for name in (named, flow) if name in names), UNKNOWN)

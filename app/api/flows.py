@@ -98,7 +98,7 @@ async def received(
 ) -> tuple[Body, Form]:
     """Read a body, and make arrays of it."""
     coding = coding_of(headers)
-    limit = body_limit(codec, services_of(request).settings)
+    limit = body_limit(services_of(request).settings, is_json=codec.media_type == JSON)
     pieces = await read_body(request.receive, headers, *limit, call.deadline)
     size = sum(map(len, pieces)) * (MOST_RATIO if coding else 1)
     timings = call.timings
@@ -173,7 +173,7 @@ async def written(headers: Mapping[str, str], own: Codec, fields: Fields, form: 
     if codec.media_type == JSON and len(content) >= WORTH_IT and accepts(headers.get("accept-encoding", ""), GZIP):
         content, coding = await beside(GZIP_COST * len(content), partial(gzipped, content)), GZIP
     timings.encode = time.monotonic() - timings.encode_start
-    return Answer(content, codec.media_type, coding, timings)
+    return Answer(content, codec.media_type, coding, timings=timings)
 
 
 def size_of(fields: Fields) -> int:

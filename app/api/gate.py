@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.access import KEY
 from app.api.doors import Doors, doors_of
 from app.api.error_handlers import on_gyoza_error
-from app.api.prefix import path_of
+from app.api.paths import path_of
 from app.errors import Unauthorized
 from app.keys import KeyRing
 from app.settings import Settings

@@ -10,13 +10,16 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.error_handlers import KINDS, MEDIA_TYPE
 from app.api.flows import OPERATIONS, PREFIXES, FlowOperation
+from app.api.v2.openapi import INFER_ANSWERS, INFER_REQUESTS, infer_paths
 from app.codecs import CODECS
-from app.errors import Unauthorized
+from app.errors import Forbidden, Unauthorized
 from app.schemas import Body, FactorsList, Problem
 
 JSON, SAFETENSORS = CODECS
 REFERENCE = "#/components/schemas/{model}"
 READ_ERRORS = (404, 409, 503)
+NEVER_OF_FLOWS = frozenset({Unauthorized, Forbidden})
+"""The first is told of where there are keys, the second concerns what changes the service."""
 
 
 def openapi_document(app: FastAPI, prefix: str) -> dict[str, Any]:
@@ -24,7 +27,7 @@ def openapi_document(app: FastAPI, prefix: str) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
-    document["paths"] = {**dict(flow_paths()), **document["paths"]}
+    document["paths"] = {**dict(flow_paths()), **document["paths"], **dict(infer_paths())}
     document["components"]["schemas"] |= flow_schemas()
     if prefix:
         document["servers"] = [{"url": prefix}]
@@ -64,7 +67,7 @@ def described(operation: FlowOperation, prefix: str) -> dict[str, Any]:
         "requestBody": {"required": True, **content(operation.request.__doc__ or "", operation.request)},
         "responses": {
             "200": content(operation.answer.__doc__ or "", operation.answer),
-            **problems(kind.status for error, kind in KINDS.items() if error is not Unauthorized),
+            **problems(kind.status for error, kind in KINDS.items() if error not in NEVER_OF_FLOWS),
         },
     }
 
@@ -115,8 +118,8 @@ def problems(statuses: Any) -> dict[str, Any]:
 
 def flow_schemas() -> dict[str, Any]:
     """Return the schemas that the flow endpoints refer to, by name."""
-    requests = {operation.request for operation in OPERATIONS}
-    answers = {operation.answer for operation in OPERATIONS} | {FactorsList, Problem}
+    requests = {operation.request for operation in OPERATIONS} | INFER_REQUESTS
+    answers = {operation.answer for operation in OPERATIONS} | {FactorsList, Problem} | INFER_ANSWERS
     inputs = sorted(((model, "validation") for model in requests), key=lambda pair: pair[0].__name__)
     outputs = sorted(((model, "serialization") for model in answers), key=lambda pair: pair[0].__name__)
     _, definitions = models_json_schema([*inputs, *outputs], ref_template=REFERENCE)  # type: ignore[list-item]

@@ -44,13 +44,7 @@ class Call:
         Raises:
             Conflict: It has none.
         """
-        if self.model.layout is None:
-            raise Conflict(
-                f"{self.entry.name} must have a factor layout for this, and has none. Add [[factors]] tables (name, size; "
-                "in order, the residual first) to flow.toml beside its flow.keras and restart; or use /encode, and "
-                "/invert with codes."
-            )
-        return self.model.layout
+        return layout_of(self.entry, self.model)
 
     async def encode(self, latents: Floats) -> dict[str, Floats]:
         """Encode latents [n, *latent_shape] from outside: -> codes, logdet, log_likelihood."""
@@ -82,6 +76,20 @@ class Call:
                 f"A request may have at most {self.max_rows} rows. Received: {len(rows)}. Send fewer at once, or raise "
                 "GYOZA_MAX_ROWS."
             )
+
+
+def layout_of(entry: Entry, model: Model) -> FactorLayout:
+    """Return a model's factor layout.
+
+    Raises:
+        Conflict: It has none.
+    """
+    if model.layout is None:
+        raise Conflict(
+            f"{entry.name} must have a factor layout for this, and has none. Add [[factors]] tables (name, size; in order, "
+            "the residual first) to flow.toml beside its flow.keras and restart; or use encode, and invert with codes."
+        )
+    return model.layout
 
 
 def checked_round_trip_error(field: str, found: Floats, expected: Floats) -> Floats:

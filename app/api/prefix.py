@@ -25,12 +25,6 @@ class Prefix:
         await self._app(scope, receive, send)
 
 
-def path_of(scope: Scope) -> str:
-    """Return a request's path behind the prefix."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
-
-
 def with_prefix(app: ASGIApp, prefix: str) -> ASGIApp:
     """Serve an application under a prefix, where there is one."""
     return Prefix(app, prefix) if prefix else app

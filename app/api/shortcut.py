@@ -1,22 +1,41 @@
-"""A short way to the flow endpoints, past what other requests go through: that would cost more than a row's own work."""
+"""A short way to what maps arrays, past what other requests go through: that would cost more than a row's own work."""
 
 import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.error_handlers import on_gyoza_error
 from app.api.flows import OPERATIONS, answer
-from app.api.prefix import path_of
+from app.api.paths import V2, path_of
+from app.api.v2.infer import infer
 from app.errors import GyozaError
 
-BY_NAME = {operation.name: operation for operation in OPERATIONS}
-PATH = re.compile(rf"(?:/models/([^/]+)(?:/versions/([^/]+))?)?/({'|'.join(BY_NAME)})")
-OPERATION = "gyoza.operation"
+MODEL = "/models/([^/]+)(?:/versions/([^/]+))?"
+ENDPOINT = "gyoza.endpoint"
+
+
+class Way(NamedTuple):
+    """One short way."""
+
+    prefix: re.Pattern[str]
+    """What comes before the last slash of a path, with the model and the version as its groups."""
+    endpoint: Callable[[Request], Awaitable[ASGIApp]]
+
+
+FLOWS, INFER = re.compile(f"(?:{MODEL})?"), re.compile(V2 + MODEL)
+WAYS: Mapping[str, Way] = MappingProxyType(
+    {**{operation.name: Way(FLOWS, partial(answer, operation)) for operation in OPERATIONS}, "infer": Way(INFER, infer)}
+)
+"""By what comes after the last slash of a path."""
 
 
 class Shortcut:
-    """Answers the flow endpoints, just as their routes would, and passes everything else on.
+    """Answers what has a short way, just as the routes would, and passes everything else on.
 
     Args:
         app: What answers everything else.
@@ -28,21 +47,31 @@ class Shortcut:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        found = PATH.fullmatch(path_of(scope)) if scope.get("method") == "POST" else None
+        found = found_in(scope) if scope.get("method") == "POST" else None
         if found is None:
             await self._app(scope, receive, send)
             return
-        model, version, scope[OPERATION] = found.groups()
-        scope["path_params"] = {"model": model, "version": version}
-        await answer_flow(scope, receive, send)
+        scope[ENDPOINT], scope["path_params"] = found
+        await answer_quickly(scope, receive, send)
 
 
-async def answer_flow(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one operation, or say what was wrong with the request."""
+def found_in(scope: Scope) -> tuple[Callable[[Request], Awaitable[ASGIApp]], dict[str, str | None]] | None:
+    """Return the endpoint and the path parameters of a request that has a short way."""
+    prefix, slash, name = path_of(scope).rpartition("/")
+    way = WAYS.get(name)
+    place = way.prefix.fullmatch(prefix) if way and slash else None
+    if way is None or place is None:
+        return None
+    model, version = place.groups()
+    return way.endpoint, {"model": model, "version": version}
+
+
+async def answer_quickly(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer, or say what was wrong with the request."""
     request = Request(scope, receive)
     response: ASGIApp
     try:
-        response = await answer(BY_NAME[scope[OPERATION]], request)
+        response = await scope[ENDPOINT](request)
     except GyozaError as error:
         response = await on_gyoza_error(request, error)
     await response(scope, receive, send)

@@ -11,10 +11,12 @@ import orjson
 
 from benchmarks.flows.specs import Floats
 
-__all__ = ["FORMATS", "Format", "dump_safetensors", "load_safetensors"]
+__all__ = ["FORMATS", "V2_PATH", "Format", "dump_safetensors", "join_v2", "load_safetensors"]
 
 JSON, SAFETENSORS, V2_BINARY = "application/json", "application/vnd.safetensors", "application/octet-stream"
 LENGTH = "Inference-Header-Content-Length"
+V2_PATH = "/v2/models/flow_encode/infer"
+"""Where the servers that are not ours speak the Open Inference Protocol."""
 Arrays = Mapping[str, Floats]
 Headers = Mapping[str, str]
 
@@ -96,13 +98,18 @@ def build_v2_json(arrays: Arrays) -> tuple[dict[str, str], bytes]:
 
 def build_v2_binary(arrays: Arrays) -> tuple[dict[str, str], bytes]:
     """Build a request of the Open Inference Protocol with binary tensors, that asks for such."""
+    outputs = [{"name": name, "parameters": {"binary_data": True}} for name in ("codes", "logdet")]
+    return join_v2("inputs", arrays, outputs=outputs)
+
+
+def join_v2(member: str, arrays: Arrays, **more: object) -> tuple[dict[str, str], bytes]:
+    """Join JSON, of which one member describes tensors, and their bytes to headers and a body."""
     blobs = [array.astype("<f4", order="C", copy=False).tobytes() for array in arrays.values()]
-    inputs = [
+    described = [
         {**tensor_of(name, array), "parameters": {"binary_data_size": len(blob)}}
         for (name, array), blob in zip(arrays.items(), blobs, strict=True)
     ]
-    outputs = [{"name": name, "parameters": {"binary_data": True}} for name in ("codes", "logdet")]
-    head = orjson.dumps({"inputs": inputs, "outputs": outputs})
+    head = orjson.dumps({member: described, **more})
     return {"Content-Type": V2_BINARY, LENGTH: str(len(head))}, b"".join([head, *blobs])
 
 

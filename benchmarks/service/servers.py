@@ -8,11 +8,11 @@ from types import MappingProxyType
 
 from benchmarks.flows.specs import FlowSpec
 from benchmarks.service import environments
+from benchmarks.service.formats import V2_PATH
 
 __all__ = ["CEILING", "DEFAULT", "ECHO", "NAIVE", "OURS", "PEERS", "SERVERS", "ServerKind", "app", "gyoza"]
 
 OURS, CEILING, ECHO, NAIVE = "gyoza", "ceiling-batch-freeze", "echo", "fastapi-tf"
-V2 = "/v2/models/flow_encode/infer"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ServerKind:
     command: Callable[[int, FlowSpec], list[str]]
     """The port, and the flow that it serves, to what starts it."""
     forms: Mapping[str, str]
-    """Wire format, a key of ``FORMATS``, to the path that speaks it."""
+    """Wire format, a key of ``FORMATS``, to the path that speaks it, in which {flow} stands for the flow's name."""
     computes: bool = True
     """False: it does not run the flow, so its answers are not looked at."""
     every_round: bool = True
@@ -50,13 +50,16 @@ def app(name: str, environment: str | None = None) -> Callable[[int, FlowSpec], 
 
 ENCODE = "/encode"
 BOTH = {"json": ENCODE, "safetensors": ENCODE}
+OWN_V2 = "/v2/models/{flow}.encode/infer"
 ALL = (
-    ServerKind(OURS, lambda port, flow: gyoza(port, flow.keras_models), BOTH),
-    ServerKind(CEILING, app("ceiling"), BOTH),
+    ServerKind(
+        OURS, lambda port, flow: gyoza(port, flow.keras_models), {**BOTH, "v2-json": OWN_V2, "v2-binary": OWN_V2}
+    ),
+    ServerKind(CEILING, app("ceiling"), {**BOTH, "v2-binary": V2_PATH}),
     ServerKind(NAIVE, app("naive"), {"json": ENCODE}),
     ServerKind(ECHO, app("echo"), BOTH, computes=False, every_round=False),
-    ServerKind("mlserver", app("mlserver_app", "mlserver"), {"v2-json": V2}, environment="mlserver"),
-    ServerKind("triton", app("triton_app", "triton"), {"v2-json": V2, "v2-binary": V2}, environment="triton"),
+    ServerKind("mlserver", app("mlserver_app", "mlserver"), {"v2-json": V2_PATH}, environment="mlserver"),
+    ServerKind("triton", app("triton_app", "triton"), {"v2-json": V2_PATH, "v2-binary": V2_PATH}, environment="triton"),
     ServerKind("litserve", app("litserve_app", "litserve"), {"json": ENCODE}, environment="litserve"),
     ServerKind("bentoml", app("bentoml_app", "bentoml"), {"joined-json": ENCODE}, environment="bentoml"),
     ServerKind("ray", app("ray_app", "ray"), {"json": ENCODE}, environment="ray"),

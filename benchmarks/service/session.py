@@ -128,7 +128,7 @@ class Session:
 
     def _request(self, form: str, first: int, last: int) -> Request:
         headers, body = FORMATS[form].build({"latents": latents_of(self.flow)[first:last]})
-        return Request(self.kind.forms[form], headers, body)
+        return Request(self.kind.forms[form].format(flow=self.flow.name), headers, body)
 
     def _compare(self, form: str, first: int, last: int) -> None:
         answer = post(self.port, self._request(form, first, last))

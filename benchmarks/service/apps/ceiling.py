@@ -14,7 +14,14 @@ from fastapi import FastAPI, Request, Response
 from benchmarks.compute.without_keras import floor
 from benchmarks.flows.specs import Floats
 from benchmarks.service.apps.common import Encoder, arguments, run
-from benchmarks.service.formats import SAFETENSORS, dump_safetensors, load_safetensors
+from benchmarks.service.formats import (
+    LENGTH,
+    SAFETENSORS,
+    V2_PATH,
+    dump_safetensors,
+    join_v2,
+    load_safetensors,
+)
 
 Job = tuple[Floats, asyncio.Future[tuple[Floats, Floats]]]
 
@@ -59,6 +66,14 @@ def create(encoder: Encoder) -> FastAPI:
         codes, logdet = await joiner.encode(np.asarray(orjson.loads(body)["latents"], np.float32))
         fields = {"codes": codes, "logdet": logdet}
         return Response(orjson.dumps(fields, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
+
+    @app.post(V2_PATH)
+    async def infer(request: Request) -> Response:
+        body, json_bytes = await request.body(), int(request.headers[LENGTH])
+        (tensor,) = orjson.loads(body[:json_bytes])["inputs"]
+        codes, logdet = await joiner.encode(np.frombuffer(body, "<f4", offset=json_bytes).reshape(tensor["shape"]))
+        headers, content = join_v2("outputs", {"codes": codes, "logdet": logdet})
+        return Response(content, headers=headers)
 
     return app
 

@@ -29,6 +29,7 @@ ADVICE = [
 CONTRACT = {
     "malformed-body": 400,
     "unauthorized": 401,
+    "forbidden": 403,
     "not-found": 404,
     "method-not-allowed": 405,
     "conflict": 409,

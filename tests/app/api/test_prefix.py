@@ -6,7 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.api.prefix import Prefix, path_of
+from app.api.paths import path_of
+from app.api.prefix import Prefix
 from tests.app.keyrings import write_keys
 from tests.app.worlds import LATENTS, app_of, client_of
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from pathlib import Path
 
 import httpx
@@ -31,7 +30,7 @@ async def test_both_ways_lead_to_the_same(
         for name in ("encode", "factors", "invert"):
             short = await client.post(f"{prefix}/{name}", json=body, headers=headers)
             with monkeypatch.context() as patched:
-                patched.setattr(shortcut, "PATH", re.compile("(?!)"))
+                patched.setattr(shortcut, "WAYS", {})
                 long = await client.post(f"{prefix}/{name}", json=body, headers=headers)
             for answer in (short, long):
                 assert (answer.headers.pop("Server-Timing", None) is not None) == (answer.status_code == 200)
@@ -54,7 +53,20 @@ async def test_one_line_a_request_either_way(client: httpx.AsyncClient, caplog: 
     assert statuses == ["200", "422", "405", "404"]
 
 
-@pytest.mark.parametrize("path", ["/gyoza/livez", "/encodes", "/models/a/b/encode", "/gyoza/models//encode", "encode"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gyoza/livez",
+        "/encodes",
+        "/models/a/b/encode",
+        "/gyoza/models//encode",
+        "encode",
+        "/infer",
+        "/models/a/infer",
+        "/v2/encode",
+        "/gyoza/v2/models/a/infer/",
+    ],
+)
 async def test_other_paths_are_passed_on(path: str) -> None:
     """What is no flow endpoint behind the proxy's prefix goes the long way, and so does what is no request."""
     seen: list[Scope] = []
@@ -86,3 +98,24 @@ async def test_behind_a_prefix(folder: Path) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as behind:
             for path in ("/gyoza/encode", "/gyoza/models/tiny/encode", "/encode"):
                 assert (await behind.post(path, json=BODY)).status_code == 200
+
+
+V2_BODY = {"id": "a", "inputs": [{"name": "latents", "shape": [2, 4], "datatype": "FP32", "data": LATENTS}]}
+
+
+@pytest.mark.parametrize("model", ["tiny.encode", "tiny.encode/versions/1", "tiny.encode/versions/2", "nobody.encode"])
+@pytest.mark.parametrize("body", [V2_BODY, BAD])
+async def test_both_ways_lead_to_the_same_inference(
+    folder: Path, model: str, body: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same holds of the Open Inference Protocol."""
+    path, headers = f"/v2/models/{model}/infer", {"X-Request-ID": "abc"}
+    async with client_of(app_of(folder)) as client:
+        short = await client.post(path, json=body, headers=headers)
+        monkeypatch.setattr(shortcut, "WAYS", {})
+        long = await client.post(path, json=body, headers=headers)
+    assert (short.status_code, short.content, dict(short.headers)) == (
+        long.status_code,
+        long.content,
+        dict(long.headers),
+    )

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol v2 over HTTP: each flow as the models NAME.encode, NAME.factors and NAME.invert."""
