@@ -76,7 +76,7 @@ class Service(FastAPI):
 
 def create_app(
     settings: Settings | None = None,
-    loader: Loader = load_with_keras,
+    loader: Loader | None = None,
     on_loaded: OnLoaded = lambda *_: None,
     peers: Peers | None = None,
     counts: Metrics | None = None,
@@ -85,7 +85,8 @@ def create_app(
 
     Args:
         settings: How; by default what the environment says.
-        loader: What makes a flow of a file; by default the library, which needs Keras.
+        loader: What makes a flow of a file; by default the library, which needs Keras and lets files name what trusted
+            modules registered.
         on_loaded: Told when the models are loaded.
         peers: The workers beside this one, which must be ready too; by default there are none.
         counts: Where everything is counted; by default for this process alone.
@@ -95,6 +96,7 @@ def create_app(
     """
     settings = settings or Settings()
     counts = counts or Metrics()
+    loader = loader or partial(load_with_keras, trusted_modules=settings.trusted)
 
     app = Service(
         settings,

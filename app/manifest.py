@@ -9,17 +9,24 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
-
 from app.errors import UnloadableModel
 from app.tensors import FactorLayout
 from gyoza.factors import FACTOR_NAME, RESERVED_NAMES
 from gyoza.inference.checks import Golden
+from gyoza.inference.files.content import LARGEST_FILE, open_regular, read_content
+from gyoza.inference.files.depth import is_nested_within
+from gyoza.inference.files.reading import read_safetensors
+from gyoza.inference.files.rules import require
 
-FLOW, PLAN, GOLDEN = "flow.keras", "plan.safetensors", "golden.safetensors"
-"""A version's flow as Keras saved it, and compiled ahead of time; and rows that it must meet."""
+FLOW, PLAN, GOLDEN, MANIFEST = "flow.keras", "plan.safetensors", "golden.safetensors", "flow.toml"
+"""A version's flow as Keras saved it, and compiled ahead of time; rows that it must meet; and what is told of it."""
 TABLES = {"description": str, "factors": list, "outputs": dict, "files": dict}
+LARGEST_MANIFEST = 2**18
+"""Bytes: thousands of factors. Python's reader of TOML takes a second for some times that."""
+DEEPEST = 10
+"""Levels of a manifest; factors have three."""
+LARGEST_GOLDEN = 2**28
+"""Bytes: sixteen rows of the largest flow take an eighth of that, and all rows are computed at once."""
 FACTOR_KEYS = frozenset({"name", "size", "description", "range"})
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -33,6 +40,8 @@ class Manifest:
     outputs: Mapping[str, Any] | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     """File name to the SHA-256 that it must have."""
+    digest: str | None = None
+    """The SHA-256 of the file itself."""
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -45,13 +54,15 @@ def read_manifest(path: Path) -> Manifest:
         Its content.
 
     Raises:
-        UnloadableModel: It is not TOML, or holds something that it must not.
+        UnloadableModel: It is not TOML, large, or holds something that it must not.
     """
     if not path.exists():
         return Manifest()
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        file = read_content(path, LARGEST_MANIFEST)
+        content = tomllib.loads(file.data.decode("utf-8"))
+        require(is_nested_within(content, DEEPEST), f"it must be nested at most {DEEPEST} levels deep")
+    except (ValueError, RecursionError) as error:
         raise UnloadableModel(f"{path.name} must be TOML in UTF-8: {error}") from error
     for key, value in content.items():
         if not isinstance(value, TABLES.get(key, ())):
@@ -63,6 +74,7 @@ def read_manifest(path: Path) -> Manifest:
         layout=layout_of(content["factors"]) if "factors" in content else None,
         outputs=content.get("outputs"),
         digests=dict(digests_of(content.get("files", {}))),
+        digest=file.digest,
     )
 
 
@@ -120,25 +132,57 @@ def digests_of(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield name, digest
 
 
-def read_golden(path: Path) -> Golden | None:
-    """Read ``golden.safetensors``, if it exists: latents, codes, logdet.
+def read_golden(path: Path, digests: Mapping[str, str]) -> Golden | None:
+    """Read ``golden.safetensors``, if it was there: latents, codes, logdet.
+
+    Args:
+        path: The file.
+        digests: What was found in its folder: file name to SHA-256.
 
     Raises:
-        UnloadableModel: The file is damaged or lacks one of the three.
+        UnloadableModel: The file is damaged, lacks one of the three, or is no longer what it was.
     """
-    if not path.exists():
+    if path.name not in digests:
         return None
     try:
-        tensors = load_file(path)
-        return Golden(latents=tensors["latents"], codes=tensors["codes"], logdet=tensors["logdet"])
-    except (SafetensorError, KeyError) as error:
+        file = read_content(path, LARGEST_GOLDEN)
+        _, tensors = read_safetensors(file.data)
+        golden = Golden(latents=tensors["latents"], codes=tensors["codes"], logdet=tensors["logdet"])
+    except (ValueError, KeyError) as error:
         raise UnloadableModel(f"{path.name} must be a safetensors file with latents, codes, logdet: {error}") from error
+    check_unchanged(path.name, file.digest, digests)
+    return golden
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file in hexadecimal.
+
+    Raises:
+        UnloadableModel: It is too large, or no regular file.
+    """
+    try:
+        with open_regular(path, LARGEST_FILE) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except ValueError as error:
+        raise UnloadableModel(f"{path.name} can't be loaded: {error}") from error
+
+
+def check_unchanged(name: str, found: str | None, digests: Mapping[str, str]) -> None:
+    """Make sure that what was loaded is what was looked at.
+
+    Args:
+        name: The file.
+        found: The SHA-256 of what was loaded of it; None where nothing was.
+        digests: File name to SHA-256 of what was looked at.
+
+    Raises:
+        UnloadableModel: It is not: somebody writes into the folder.
+    """
+    if found != digests.get(name):
+        raise UnloadableModel(
+            f"{name} changed while it was loaded; write a version elsewhere, put it in its place by renaming its folder, "
+            "and load it again"
+        )
 
 
 def check_digests(folder: Path, manifest: Manifest) -> dict[str, str]:
@@ -152,10 +196,11 @@ def check_digests(folder: Path, manifest: Manifest) -> dict[str, str]:
         File name to SHA-256, of every file in the folder that the service reads or the manifest names.
 
     Raises:
-        UnloadableModel: A file that the manifest names is missing or another one.
+        UnloadableModel: A file that the manifest names is missing or another one, or the manifest is no longer what it was.
     """
-    read_here = (FLOW, PLAN, "flow.toml", GOLDEN)
+    read_here = (FLOW, PLAN, MANIFEST, GOLDEN)
     found = {name: digest(folder / name) for name in (*read_here, *manifest.digests) if (folder / name).is_file()}
+    check_unchanged(MANIFEST, manifest.digest, found)
     for name, expected in manifest.digests.items():
         if found.get(name) != expected:
             raise UnloadableModel(

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -12,7 +12,18 @@ from typing import Protocol
 import numpy as np
 
 from app.errors import UnloadableModel
-from app.manifest import FLOW, GOLDEN, PLAN, Manifest, check_digests, digest, read_golden, read_manifest
+from app.manifest import (
+    FLOW,
+    GOLDEN,
+    MANIFEST,
+    PLAN,
+    Manifest,
+    check_digests,
+    check_unchanged,
+    digest,
+    read_golden,
+    read_manifest,
+)
 from app.tensors import FactorLayout
 from gyoza.inference import CompiledFlow, PlanError, load_checked_plan
 from gyoza.inference.checks import Check, Golden, GoldenError, failures
@@ -56,6 +67,10 @@ class Loaded(Protocol):
     def checks(self) -> tuple[Check, ...]:
         """What its load checks found."""
 
+    @property
+    def digest(self) -> str | None:
+        """The SHA-256 of the bytes that it was made of; None where the loader does not tell."""
+
 
 Loader = Callable[[Path, Golden | None], Loaded]
 
@@ -92,50 +107,69 @@ def load(path: Path, loader: Loader, warm_up_rows: Sequence[int]) -> Model:
         The model.
 
     Raises:
-        UnloadableModel: A file is not as it must be, or a check failed.
+        UnloadableModel: A file is not as it must be, changes meanwhile, or a check failed.
     """
     start = time.perf_counter()
-    if path.is_file():
-        manifest, files = Manifest(), {path.name: digest(path)}
-        loaded = loader(path, None)
-    else:
-        manifest = read_manifest(path / "flow.toml")
-        files = check_digests(path, manifest)
-        loaded = load_version(path, loader, files)
+    try:
+        manifest, files, loaded = load_files(path, loader)
+    except OSError as error:
+        name = Path(error.filename).name if isinstance(error.filename, str) else path.name
+        raise UnloadableModel(f"{name} can't be read: {error.strerror}; let the server's user read it") from error
     check_proofs(loaded.checks)
     layout = choose_layout(manifest.layout, loaded)
     seconds = warm_up(loaded.flow, warm_up_rows)
     return Model(loaded, layout, manifest.description, files, seconds, time.perf_counter() - start)
 
 
+def load_files(path: Path, loader: Loader) -> tuple[Manifest, Mapping[str, str], Loaded]:
+    """Load what lies in a version's folder, or a loose file: -> what is told of it, the files' digests, the flow."""
+    if path.is_file():
+        files = {path.name: digest(path)}
+        return Manifest(), files, load_alone(path, loader, None, files)
+    manifest = read_manifest(path / MANIFEST)
+    files = check_digests(path, manifest)
+    return manifest, files, load_version(path, loader, files)
+
+
+def load_alone(path: Path, loader: Loader, golden: Golden | None, files: Mapping[str, str]) -> Loaded:
+    """Load the flow of a ``.keras`` file, which must still be the one that was digested."""
+    loaded = loader(path, golden)
+    if loaded.digest is not None:
+        check_unchanged(path.name, loaded.digest, files)
+    return loaded
+
+
 def load_version(folder: Path, loader: Loader, files: Mapping[str, str]) -> Loaded:
     """Load the flow of a version folder: from its plan if there is one, else from its ``.keras`` file."""
     if PLAN not in files and FLOW not in files:
         raise UnloadableModel(f"{FLOW} is missing in {folder.name}, and so is {PLAN}; one of them must be there")
-    golden = read_golden(folder / GOLDEN)
+    golden = read_golden(folder / GOLDEN, files)
     try:
         if PLAN in files:
-            return load_with_plan(folder / PLAN, golden, files.get(FLOW))
-        return loader(folder / FLOW, golden)
+            return load_with_plan(folder / PLAN, golden, files)
+        return load_alone(folder / FLOW, loader, golden, files)
     except GoldenError as error:
         raise UnloadableModel(f"{GOLDEN} does not fit the flow: {error}") from error
 
 
-def load_with_plan(path: Path, golden: Golden | None, flow_digest: str | None) -> Loaded:
+def load_with_plan(path: Path, golden: Golden | None, files: Mapping[str, str]) -> Loaded:
     """Load a flow that was compiled ahead of time, without Keras.
 
     Args:
         path: The plan's file.
         golden: What the flow must make of some rows.
-        flow_digest: The SHA-256 of the ``.keras`` file beside it, if there is one.
+        files: File name to SHA-256, the plan's own and that of the ``.keras`` file beside it, if there is one.
 
     Raises:
-        UnloadableModel: The file can't be loaded, or does not say that it was made of this ``.keras`` file.
+        UnloadableModel: The file can't be loaded, is no longer what it was, or does not say that it was made of this
+            ``.keras`` file.
     """
     try:
         loaded, proof = load_checked_plan(path, golden)
     except PlanError as error:
         raise UnloadableModel(str(error)) from error
+    check_unchanged(path.name, loaded.digest, files)
+    flow_digest = files.get(FLOW)
     if flow_digest not in {None, proof.flow_digest}:
         raise UnloadableModel(
             f"{path.name} must be compiled from the {FLOW} beside it and record its SHA-256, {flow_digest}. Received: "
@@ -190,8 +224,13 @@ def fastest(call: Callable[[], object]) -> float:
     return min(seconds)
 
 
-def load_with_keras(path: Path, golden: Golden | None) -> Loaded:
+def load_with_keras(path: Path, golden: Golden | None, trusted_modules: Iterable[str] = ()) -> Loaded:
     """Load a flow by the library, which needs Keras.
+
+    Args:
+        path: A ``.keras`` file.
+        golden: What the flow must make of some rows.
+        trusted_modules: Modules that are imported first, and whose registered classes the file may name.
 
     Raises:
         UnloadableModel: Keras is not installed, or the file can't be loaded.
@@ -207,6 +246,6 @@ def load_with_keras(path: Path, golden: Golden | None) -> Loaded:
             "Install the extra cpu or gpu: pip install 'gyoza-serve[cpu]'"
         ) from error
     try:
-        return load_flow(path, golden)
+        return load_flow(path, golden, trusted_modules)
     except LoadError as error:
         raise UnloadableModel(str(error)) from error

@@ -57,11 +57,21 @@ class Settings(BaseSettings):
     )
     tls_certificate: Path | None = Field(None, description="Certificate chain (PEM) to serve HTTPS with; unset: HTTP.")
     tls_key: Path | None = Field(None, description="Key (PEM, without a password) of the certificate.")
+    trusted_modules: str = Field(
+        "",
+        pattern=r"^\s*(\w+(\.\w+)*(\s*,\s*\w+(\.\w+)*)*)?\s*$",
+        description="Python modules whose registered layers .keras files may name, separated by commas; none by default.",
+    )
 
     @property
     def queue_rows(self) -> int:
         """The most rows that wait per model and direction."""
         return self.max_queue_rows or 2 * self.max_batch_rows
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """The names of the modules that are trusted."""
+        return tuple(name.strip() for name in self.trusted_modules.split(",") if name.strip())
 
     @property
     def has_keys(self) -> bool:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -31,6 +31,8 @@ KERAS_FUNCTIONS = ("losses", "metrics")
 NO_LOSSES = frozenset({"deserialize", "get", "serialize"})
 MARKERS = frozenset({"__tuple__", "__keras_tensor__"})
 """What Keras writes where JSON has no word for a value."""
+NAMES = frozenset({"module", "class_name", "registered_name"})
+"""What a node says of itself; all else in it is for the class."""
 TRAINING = "compile_config"
 """Where a config holds a model's optimizer, loss and metrics."""
 
@@ -47,6 +49,14 @@ class Allowed:
     """Whether what the running program registered with Keras may be: it is loaded as Keras loads it."""
     training: bool = False
     """Whether a training set-up at the top of the config is read, and may name what Keras trains with."""
+    modules: frozenset[str] = frozenset()
+    """Modules and packages that are trusted: what they registered with Keras may be named."""
+
+    def trusts(self, module: str) -> bool:
+        """Whether what a module registered with Keras may be named; what gyoza registers is on the list or not."""
+        if f"{module}.".startswith("gyoza."):
+            return False
+        return self.own_code or any(f"{module}.".startswith(f"{trusted}.") for trusted in self.modules)
 
 
 STRICT = Allowed()
@@ -63,7 +73,7 @@ def check_classes(config: Mapping[str, Any], allowed: Allowed = STRICT) -> None:
         ForeignClassError: It names something else, be it a class, or a registered function as a text.
     """
     untrained = {key: value for key, value in config.items() if key != TRAINING}
-    check_nodes(untrained, Allowed(own_code=allowed.own_code))
+    check_nodes(untrained, replace(allowed, training=False))
     if allowed.training:
         training = config.get(TRAINING)
         check_texts(training, {"class_name": TRAINING}, TRAINING, allowed)
@@ -75,14 +85,14 @@ def check_nodes(value: Any, allowed: Allowed, place: str = "") -> None:
     for where, node in named_nodes(value, place):
         if not is_known(node, allowed):
             raise newer(node, where) if bears_name_of_gyoza(node) else foreign(title(node), node, where, allowed)
-        check_texts(node.get("config"), node, where, allowed)
+        check_texts({key: item for key, item in node.items() if key not in NAMES}, node, where, allowed)
 
 
 def check_texts(value: Any, node: Mapping[str, Any], place: str, allowed: Allowed) -> None:
     """Refuse the texts of a node that name something registered which may not be deserialised."""
     for text in texts(value):
         # Keras looks texts up too, such as an activation's: a registered object has the name package>name.
-        if ">" in text and not (allowed.own_code and is_own(text)):
+        if ">" in text and not is_own(text, allowed):
             raise foreign(text, node, place, allowed)
 
 
@@ -97,7 +107,10 @@ def title(node: Mapping[str, Any]) -> str:
 
 def foreign(name: str, node: Mapping[str, Any], place: str, allowed: Allowed) -> ForeignClassError:
     """Say which name may not be deserialised, where it stands, and what to do."""
-    advice = "save a flow made of those"
+    advice = (
+        "save a flow made of those, or name the module that registers it in trusted_modules (GYOZA_TRUSTED_MODULES of the "
+        "service)"
+    )
     if place == TRAINING:
         advice = "register it with Keras before, or load the file with compile=False"
     elif allowed.own_code:
@@ -168,7 +181,7 @@ def is_known(node: Mapping[str, Any], allowed: Allowed = STRICT) -> bool:
     if name == "function":
         return is_known_function(node, allowed)
     plain = node.get("registered_name") in {None, name} and is_plain_keras(module, name, allowed)
-    return plain or (allowed.own_code and is_own_class(node))
+    return plain or is_own_class(node, allowed)
 
 
 def bears_name_of_gyoza(node: Mapping[str, Any]) -> bool:
@@ -184,7 +197,8 @@ def is_plain_keras(module: Any, name: str, allowed: Allowed = STRICT) -> bool:
         return name in KERAS_LAYERS or (module, name) == ("keras", "DTypePolicy")
     part = module.removeprefix("keras.") if isinstance(module, str) else None
     parts = KERAS_PARTS | KERAS_TRAINING_PARTS if allowed.training else KERAS_PARTS
-    return part in parts and inspect.isclass(getattr(attrgetter(part)(keras), name, None))
+    # Every module has a __class__, too.
+    return part in parts and not name.startswith("_") and inspect.isclass(getattr(attrgetter(part)(keras), name, None))
 
 
 def is_known_function(node: Mapping[str, Any], allowed: Allowed) -> bool:
@@ -194,18 +208,18 @@ def is_known_function(node: Mapping[str, Any], allowed: Allowed) -> bool:
         return False
     modules = [getattr(keras, module) for module in KERAS_FUNCTIONS]
     plain = name not in NO_LOSSES and any(inspect.isfunction(getattr(module, name, None)) for module in modules)
-    return (allowed.training and plain) or (allowed.own_code and is_own(name))
+    return (allowed.training and plain) or is_own(name, allowed)
 
 
-def is_own_class(node: Mapping[str, Any]) -> bool:
-    """Whether a node names a class that the running program registered, under a module that is not Keras'."""
+def is_own_class(node: Mapping[str, Any], allowed: Allowed) -> bool:
+    """Whether a node names a class that is registered and trusted, under a module that is not Keras'."""
     module, name = node.get("module"), node["class_name"]
     if not isinstance(module, str) or f"{module}.".startswith("keras.") or name.startswith("__"):
         return False
-    return is_own(node.get("registered_name", name))
+    return is_own(node.get("registered_name", name), allowed)
 
 
-def is_own(name: Any) -> bool:
-    """Whether the running program registered something under a name with Keras; what gyoza registers does not count."""
+def is_own(name: Any, allowed: Allowed) -> bool:
+    """Whether something is registered with Keras under a name, by the running program or a module that is trusted."""
     found = keras.saving.get_registered_object(name) if isinstance(name, str) else None
-    return found is not None and not f"{getattr(found, '__module__', '')}.".startswith("gyoza.")
+    return found is not None and allowed.trusts(str(getattr(found, "__module__", "")))

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import pytest
 
-from gyoza.allow_list import ForeignClassError, check_classes
+from gyoza.allow_list import Allowed, ForeignClassError, check_classes
 from gyoza.loading import LoadError, read_model
 
 DENSE: dict[str, Any] = {"module": "keras.layers", "class_name": "Dense", "config": {"name": "dense", "units": 3}}
@@ -155,3 +155,9 @@ def test_a_training_set_up_at_the_top_is_left_aside() -> None:
     check_classes({**sequential(DENSE), "compile_config": {"module": "os", "class_name": "system"}})
     with pytest.raises(ForeignClassError):
         check_classes({"deep": [{**sequential(DENSE), "compile_config": {"loss": "mse"}}]})
+
+
+def test_what_gyoza_registers_is_on_the_list_or_not() -> None:
+    """Whoever trusts everything else trusts no name that only seems to be gyoza's."""
+    assert not Allowed(own_code=True, modules=frozenset({"gyoza"})).trusts("gyoza.modelling.masks")
+    assert Allowed(modules=frozenset({"mine"})).trusts("mine.layers")

@@ -9,7 +9,7 @@ from app.announcement import story
 from app.logs import configure_logging
 from app.main import create_app
 from app.metrics import Metrics
-from app.model import Loader, load_with_keras
+from app.model import Loader
 from app.repository import Repository
 from app.serving import configuration, leave
 from app.workers.messages import Assignment, Loaded, Version
@@ -17,11 +17,11 @@ from app.workers.processes import HEARD_BY_SUPERVISOR
 from app.workers.server import WorkerServer
 
 
-def work(loader: Loader = load_with_keras) -> None:
+def work(loader: Loader | None = None) -> None:
     """Serve as one of several workers, as the supervisor says through standard input, then end with the code 0.
 
     Args:
-        loader: What makes a flow of a file.
+        loader: What makes a flow of a file; None: what ``create_app`` takes then.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: leave())
@@ -33,7 +33,7 @@ def work(loader: Loader = load_with_keras) -> None:
     leave()
 
 
-def server_of(assignment: Assignment, loader: Loader) -> WorkerServer:
+def server_of(assignment: Assignment, loader: Loader | None) -> WorkerServer:
     """Make the server of a worker."""
     settings = assignment.settings
 

@@ -16,6 +16,8 @@ class LoadedFlow:
     flow: CompiledFlow
     checks: tuple[Check, ...]
     """What was found, passed or not."""
+    digest: str | None = None
+    """The SHA-256 of the bytes that it was made of, in hexadecimal; None where that is not known."""
 
     @property
     def factors(self) -> Mapping[str, int] | None:

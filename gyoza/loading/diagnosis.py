@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from gyoza.allow_list import TRAINING
 from gyoza.loading.archive import open_weights
 from gyoza.loading.errors import reason
+from gyoza.loading.sizes import made, without_values
 from gyoza.loading.weights import misfit
 from gyoza.modelling import keras
 from gyoza.modelling.flow_layers import DisentanglingFlowModel, FlowModel
 
-__all__ = ["check_built", "diagnose"]
+__all__ = ["built", "check_built", "diagnose", "diagnose_config"]
 
 LAYER_ADVICE = "Load it with the version of gyoza that wrote it and save the model anew, or correct its config"
 WEIGHTS_ADVICE = "Save the model anew by model.save(), which writes config and weights that fit"
@@ -42,18 +42,45 @@ def diagnose(path: Path, config: Mapping[str, Any], error: Exception) -> str:
     return f"{reason(error)}. {WEIGHTS_ADVICE}"
 
 
+def diagnose_config(config: Mapping[str, Any], error: Exception) -> str:
+    """Find the part of a config of which no model can be made, whatever its weights; see ``diagnose``."""
+    try:
+        without_values(lambda: examine_config(config))
+    except FaultError as fault:
+        return str(fault)
+    return f"{reason(error)}. {LAYER_ADVICE}"
+
+
+def built(config: Mapping[str, Any]) -> Any:
+    """Make the model of a config, without its training set-up, and make sure that it is built."""
+    model = made({**config, TRAINING: None})
+    check_built(model, config)
+    return model
+
+
+def examine_config(config: Mapping[str, Any]) -> Any:
+    """Make the model of a config part by part.
+
+    Returns:
+        The model.
+
+    Raises:
+        FaultError: A part can't be made.
+    """
+    with blaming(f"the {named(config)}", LAYER_ADVICE):
+        x = input_of(config)
+    run_layers(config, x)
+    with blaming(f"the {named(config)}", LAYER_ADVICE):
+        return built(config)
+
+
 def examine(path: Path, config: Mapping[str, Any]) -> None:
     """Load a file part by part.
 
     Raises:
         FaultError: A part can't be loaded.
     """
-    with blaming(f"the {named(config)}", LAYER_ADVICE):
-        x = input_of(config)
-    run_layers(config, x)
-    with blaming(f"the {named(config)}", LAYER_ADVICE):
-        model = made({**config, TRAINING: None})
-        check_built(model, config)
+    model = examine_config(config)
     with blaming("its training set-up (optimizer, loss, metrics)", TRAINING_ADVICE):
         made(config)
     # What can't be opened says so in the error that Keras raised.
@@ -125,15 +152,6 @@ def input_of(config: Mapping[str, Any]) -> Any:
     """Return a symbolic input of a model, the first one of a pair; None where its shape is unknown."""
     shape = built_for(config)
     return None if shape is None else keras.KerasTensor(shape[0] if isinstance(shape[0], list) else shape)
-
-
-def made(node: Mapping[str, Any]) -> Any:
-    """Deserialise a node of a config, which stays as it is.
-
-    Raises:
-        KeyError: It has no config itself; Keras would give it back as it is.
-    """
-    return keras.saving.deserialize_keras_object(deepcopy({**node, "config": node["config"]}), safe_mode=True)
 
 
 def named(node: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """From a ``.keras`` file to a plan that is proven to be it."""
 
-import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from gyoza.inference import LoadedFlow, Proof, load_checked_plan, write_plan
@@ -12,7 +12,9 @@ from gyoza.loading.flows import load_flow
 __all__ = ["compile_file"]
 
 
-def compile_file(flow_path: Path | str, plan_path: Path | str, golden: Golden | None = None) -> LoadedFlow:
+def compile_file(
+    flow_path: Path | str, plan_path: Path | str, golden: Golden | None = None, trusted_modules: Iterable[str] = ()
+) -> LoadedFlow:
     """Compile the flow of a ``.keras`` file ahead of time: prove it, write its plan, and prove the plan.
 
     The plan records the SHA-256 of the ``.keras`` file and what its checks found, so that a service takes the plan in that
@@ -22,6 +24,7 @@ def compile_file(flow_path: Path | str, plan_path: Path | str, golden: Golden | 
         flow_path: The file, as for ``load_flow``.
         plan_path: Where the plan goes, ``plan.safetensors`` in a version's folder.
         golden: Rows that the flow and the plan must meet.
+        trusted_modules: As for ``load_flow``.
 
     Returns:
         The flow as the plan gives it, with the figures of all checks.
@@ -30,7 +33,7 @@ def compile_file(flow_path: Path | str, plan_path: Path | str, golden: Golden | 
         LoadError: As for ``load_flow``; or a check of the flow or of its plan failed, and the text has the figures.
         ValueError: The flow calls code, or is otherwise none for a plan; see ``CompiledFlow.save``.
         GoldenError: The golden rows are not of the flow's shapes.
-        OSError: A file can't be read or written.
+        OSError: The plan can't be written.
 
     Example:
         >>> import tempfile
@@ -46,11 +49,10 @@ def compile_file(flow_path: Path | str, plan_path: Path | str, golden: Golden | 
         [[2.0, 1.0]]
     """
     flow_path = Path(flow_path)
-    digest = hashlib.sha256(flow_path.read_bytes()).hexdigest()
-    loaded = load_flow(flow_path, golden)
+    loaded = load_flow(flow_path, golden, trusted_modules)
     require_passed(loaded, flow_path.name)
     with replacing(Path(plan_path)) as part:
-        write_plan(part, loaded.flow.plan, Proof(loaded.checks, digest))
+        write_plan(part, loaded.flow.plan, Proof(loaded.checks, loaded.digest))
         compiled, _ = load_checked_plan(part, golden)
         require_passed(compiled, "its plan")
     return compiled

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from gyoza.loading.archive import open_weights
+from gyoza.loading.arrays import UNREADABLE, count_numbers
 from gyoza.loading.errors import LoadError, reason
 from gyoza.modelling.flow_layers import FlowModel
 
@@ -81,11 +82,12 @@ def check_file(model: Any, path: Path) -> None:
         raise LoadError(f"{path.name} must be a {ENDING} file. Received: the ending {path.suffix!r}")
     try:
         with open_weights(path) as file:
+            count_numbers(file, path.stat().st_size)
             layers = file.get("layers", {})
             saved = list(layers) if isinstance(layers, Mapping) else None
     except FileNotFoundError as error:
         raise LoadError(f"{path.name} does not exist") from error
-    except OSError as error:
+    except UNREADABLE as error:
         raise LoadError(
             f"{path.name} must be a file as written by save_weights(), whole; it can't be read: {reason(error)}. Copy it "
             "again, or save the weights anew"

@@ -1,5 +1,6 @@
 """What lies beside a flow."""
 
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from app.errors import UnloadableModel
-from app.manifest import Manifest, check_digests, read_golden, read_manifest
+from app.manifest import Manifest, check_digests, digest, read_golden, read_manifest
 
 FACTOR = '[[factors]]\nname = "residual"\nsize = 3\n'
 
@@ -23,7 +24,7 @@ def write(folder: Path, text: str) -> Path:
 def test_nothing_is_needed(tmp_path: Path) -> None:
     """Without a flow.toml or golden vectors there is nothing to check."""
     assert read_manifest(tmp_path / "flow.toml") == Manifest()
-    assert read_golden(tmp_path / "golden.safetensors") is None
+    assert read_golden(tmp_path / "golden.safetensors", {}) is None
 
 
 def test_everything_is_read(tmp_path: Path) -> None:
@@ -90,12 +91,56 @@ def test_golden_vectors(tmp_path: Path) -> None:
     path = tmp_path / "golden.safetensors"
     arrays = {"latents": np.ones((2, 4)), "codes": np.zeros((2, 4)), "logdet": np.ones(2)}
     save_file(arrays, path)
-    golden = read_golden(path)
+    golden = read_golden(path, {path.name: digest(path)})
     assert golden is not None
     np.testing.assert_array_equal(golden.codes, arrays["codes"])
     save_file({"latents": arrays["latents"]}, path)
     with pytest.raises(UnloadableModel, match="with latents, codes, logdet"):
-        read_golden(path)
+        read_golden(path, {path.name: digest(path)})
     path.write_bytes(b"damaged")
     with pytest.raises(UnloadableModel, match="must be a safetensors file"):
-        read_golden(path)
+        read_golden(path, {path.name: digest(path)})
+
+
+def test_a_file_that_changes_is_refused(tmp_path: Path) -> None:
+    """What was digested is what is used, or nothing is."""
+    path = tmp_path / "golden.safetensors"
+    arrays = {"latents": np.ones((2, 4)), "codes": np.zeros((2, 4)), "logdet": np.ones(2)}
+    save_file(arrays, path)
+    before = {path.name: digest(path)}
+    save_file({**arrays, "logdet": np.zeros(2)}, path)
+    with pytest.raises(UnloadableModel, match=r"golden\.safetensors changed while it was loaded; write a version else"):
+        read_golden(path, before)
+    manifest = read_manifest(write(tmp_path, FACTOR))
+    write(tmp_path, FACTOR + "description = 'x'")
+    with pytest.raises(UnloadableModel, match=r"flow\.toml changed while it was loaded"):
+        check_digests(tmp_path, manifest)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("#" * 300_000, r"at most 262,144 bytes\. Received: 300,000 bytes"),
+        (f"outputs = {{a = {'[' * 20}{']' * 20}}}", "nested at most 10 levels deep"),
+        (f"outputs = {{a = {'[' * 100_000}", "must be TOML"),
+        (f"outputs.{'a.' * 50_000}a = 1", "must be TOML"),
+        ("description = '\udcff'", "must be TOML in UTF-8"),
+    ],
+)
+def test_a_manifest_is_small(tmp_path: Path, text: str, reason: str) -> None:
+    """Neither size nor depth takes the reader's time or stack."""
+    path = tmp_path / "flow.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UnloadableModel, match=reason):
+        read_manifest(path)
+
+
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    """What is no file is refused, or is not there."""
+    for name in ("flow.toml", "golden.safetensors"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(UnloadableModel, match=r"flow\.toml must be .* Received: a pipe"):
+        read_manifest(tmp_path / "flow.toml")
+    assert check_digests(tmp_path, Manifest()) == {}
+    with pytest.raises(UnloadableModel, match=r"flow\.toml can't be loaded: .* Received: a pipe"):
+        digest(tmp_path / "flow.toml")

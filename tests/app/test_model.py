@@ -2,19 +2,26 @@
 
 import hashlib
 import sys
+import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
+from app import model as model_module
 from app.errors import UnloadableModel
-from app.model import Primitive, load, load_with_keras
+from app.manifest import read_golden
+from app.model import Loaded, Loader, Primitive, load, load_with_keras
 from gyoza.inference import Proof, write_plan
-from gyoza.inference.checks import Check
+from gyoza.inference.checks import Check, Golden
 from gyoza.inference.plan import Origin
-from tests.app.worlds import LATENTS, affine, put, tiny_loader
+from tests.app.worlds import LATENTS, TinyFlow, affine, coupled, put, tiny_loader
 
 ROWS = (1, 8)
 DIGEST = hashlib.sha256(b"bug").hexdigest()
@@ -158,3 +165,93 @@ def test_without_keras_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "gyoza.loading", None)
     with pytest.raises(UnloadableModel, match=r"needs Keras.*extra cpu or gpu"):
         load_with_keras(tmp_path / "flow.keras", None)
+
+
+def rewriting(path: Path) -> Loader:
+    """A loader that reads other bytes than lie there when it is done."""
+
+    def loader(found: Path, golden: Golden | None) -> Loaded:
+        flow = replace(tiny_loader(found, golden), digest=hashlib.sha256(found.read_bytes()).hexdigest())
+        path.write_text("coupled")
+        return flow
+
+    return loader
+
+
+@pytest.mark.parametrize("loose", [False, True])
+def test_what_was_digested_is_what_is_loaded(loose: bool, tmp_path: Path) -> None:
+    """A flow that changes between its digest and its loading is refused; one that changes later is what it was."""
+    path = put(tmp_path)
+    file = path / "flow.keras"
+    model = load(file if loose else path, rewriting(file), ROWS)
+    assert model.loaded.digest == model.files["flow.keras"] != hashlib.sha256(file.read_bytes()).hexdigest()
+
+    def late(found: Path, golden: Golden | None) -> Loaded:
+        found.write_text("image")
+        return rewriting(file)(found, golden)
+
+    with pytest.raises(UnloadableModel, match=r"flow\.keras changed while it was loaded; .* by renaming its folder"):
+        load(file if loose else path, late, ROWS)
+
+
+def test_a_plan_that_changes_while_it_is_loaded_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole as the other plan may be."""
+    path = put_plan(tmp_path)
+
+    def meanwhile(golden: Path, digests: Any) -> Golden | None:
+        write_plan(path / "plan.safetensors", coupled().plan, Proof((), DIGEST))
+        return read_golden(golden, digests)
+
+    monkeypatch.setattr(model_module, "read_golden", meanwhile)
+    with pytest.raises(UnloadableModel, match=r"plan\.safetensors changed while it was loaded"):
+        load(path, tiny_loader, ROWS)
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    """As Kubernetes mounts a volume: each file a link into a folder that is a link itself, which may lie elsewhere."""
+    path = put(tmp_path / "elsewhere")
+    version = tmp_path / "models/tiny/1"
+    version.mkdir(parents=True)
+    (version / "..data").symlink_to(path)
+    for file in path.iterdir():
+        (version / file.name).symlink_to(f"..data/{file.name}")
+    assert load(version, tiny_loader, ROWS).files == load(path, tiny_loader, ROWS).files
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    """By its name and the system's reason, without the path."""
+
+    def forbidden(path: Path, golden: Golden | None) -> TinyFlow:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with pytest.raises(UnloadableModel, match=r"^flow\.keras can't be read: Permission denied; let the server's user"):
+        load(put(tmp_path), forbidden, ROWS)
+
+    def failing(path: Path, golden: Golden | None) -> TinyFlow:
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(UnloadableModel, match=r"^1 can't be read: Input/output error"):
+        load(put(tmp_path / "b"), failing, ROWS)
+
+
+PARTS = ("flow.keras", "plan.safetensors", "golden.safetensors", "flow.toml")
+
+
+@given(name=st.sampled_from(PARTS), place=st.floats(0, 1), bit=st.integers(0, 7), cut=st.booleans())
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_befalls_a_file_the_version_is_refused_or_loads(
+    name: str, place: float, bit: int, cut: bool, tmp_path: Path
+) -> None:
+    """A bit that flips, or an end that is missing: only the one error comes of it."""
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+        path = put_plan(Path(folder))
+        latents = np.array(LATENTS, np.float32)
+        codes, logdet = affine().encode(latents)
+        save_file({"latents": latents, "codes": codes, "logdet": logdet}, path / "golden.safetensors")
+        (path / "flow.toml").write_text("description = 'a flow'\n[[factors]]\nname = 'all'\nsize = 4\n")
+        content = bytearray((path / name).read_bytes())
+        at = int(place * (len(content) - 1))
+        content[at] ^= 1 << bit
+        (path / name).write_bytes(content[:at] if cut else content)
+        with suppress(UnloadableModel):
+            assert load(path, tiny_loader, (1,)).flow.code_shape == (4,)

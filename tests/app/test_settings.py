@@ -85,3 +85,11 @@ def test_settings_that_go_together() -> None:
     assert [Settings(root_path=path).root_path for path in ("", "/", "/a/", "/a/b")] == ["", "", "/a", "/a/b"]
     assert Settings(cors_origins=" https://a.example , http://b:1,").origins == ("https://a.example", "http://b:1")
     assert Settings().origins == ()
+
+
+def test_trusted_modules_are_names() -> None:
+    """Names of modules between commas; nothing that is no name."""
+    assert Settings().trusted == ()
+    assert Settings(trusted_modules=" my_layers, more.layers ").trusted == ("my_layers", "more.layers")
+    with pytest.raises(ValidationError, match="trusted_modules"):
+        Settings(trusted_modules="my-layers.py")

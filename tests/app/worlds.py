@@ -46,6 +46,7 @@ class TinyFlow:
     parameters: int = 8
     libraries: Mapping[str, str] = field(default_factory=lambda: {"gyoza": "0"})
     checks: tuple[Check, ...] = (Check("round trip", 1e-7, 1e-3),)
+    digest: str | None = None
 
 
 def affine(dtype: str = "float32", shape: tuple[int, ...] = (SIZE,)) -> CompiledFlow:

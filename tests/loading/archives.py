@@ -21,7 +21,7 @@ def rewrite(
     source: Path,
     target: Path,
     config: Callable[[dict[str, Any]], Any] = lambda config: config,
-    weights: Callable[[h5py.File], None] = lambda file: None,
+    weights: Callable[[h5py.File], object] = lambda file: None,
 ) -> Path:
     """Copy an archive with another config (what the function returns) and other weights (the function edits them)."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:

@@ -1,11 +1,13 @@
 """What an archive promises before anything of it is deserialised."""
 
+import os
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from gyoza.loading import LoadError, load_flow, load_model, read_config
+from gyoza.loading import LoadError, archive, load_flow, load_model, read_config
+from gyoza.loading.diagnosis import diagnose_config
 from gyoza.modelling.flow_layers import DisentanglingFlowModel
 
 
@@ -110,3 +112,34 @@ def test_a_config_that_is_nested_too_deeply_is_refused(depth: int, tmp_path: Pat
             LoadError, match=r"flow\.keras .*(nested too deeply|maximum recursion depth).*save the model anew"
         ):
             load(path)
+
+
+def test_a_copy_needs_room(saved: tuple[Path, DisentanglingFlowModel], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no folder for it, or no room in it, the error says how to name another one."""
+    message = (
+        r"copied before it is loaded, .*\. Make room there, or name another folder by the environment variable TMPDIR"
+    )
+    with saved[0].open("rb") as source, pytest.raises(LoadError, match=f"No space left.*{message[-20:]}"):
+        archive.copied(source, Path("/dev/full"))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive, "rewrite", full)
+    with pytest.raises(LoadError, match=message), archive.rewritten(saved[0], {}):
+        pass
+    monkeypatch.setattr(archive, "TemporaryDirectory", full)
+    with pytest.raises(LoadError, match=message):
+        load_flow(saved[0])
+
+
+def test_a_fault_that_no_part_has_is_told_all_the_same(saved: tuple[Path, DisentanglingFlowModel]) -> None:
+    """Where each part can be made by itself, what was raised is shown."""
+    assert diagnose_config(read_config(saved[0]), ValueError("odd")).startswith("odd. Load it with the version")
+
+
+def test_a_pipe_is_no_archive(tmp_path: Path) -> None:
+    """Nobody waits for what is written to it."""
+    os.mkfifo(tmp_path / "flow.keras")
+    with pytest.raises(LoadError, match=r"must be a \.keras archive .* Received: a pipe"):
+        load_flow(tmp_path / "flow.keras")

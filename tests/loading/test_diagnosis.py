@@ -225,12 +225,12 @@ def test_a_model_that_is_no_flow_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"), [(None, "Expected a model.weights.h5"), (b"none", "file signature not found")]
+    ("weights", "message"), [(None, "no item named .model.weights.h5"), (b"none", "file signature not found")]
 )
 def test_an_archive_without_weights_is_refused(
     weights: bytes | None, message: str, saved: Saved, tmp_path: Path
 ) -> None:
-    """Where the weights are missing or no weights at all, Keras says so in the line that is shown."""
+    """Where the weights are missing or no weights at all, the error says so."""
     path = tmp_path / "flow.keras"
     with zipfile.ZipFile(saved[0]) as source, zipfile.ZipFile(path, "w") as target:
         for name in ("config.json", "metadata.json"):

@@ -73,4 +73,4 @@ def load_checked_plan(path: Path | str, golden: Golden | None = None) -> tuple[L
         found = (*found, check_golden(flow, golden))
     names = {check.name for check in found}
     recorded = tuple(check for check in file.proof.checks if check.name not in names)
-    return LoadedFlow(flow, (*recorded, *found)), file.proof
+    return LoadedFlow(flow, (*recorded, *found), file.digest), file.proof

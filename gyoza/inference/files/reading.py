@@ -3,16 +3,19 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
+from gyoza.inference.files.content import read_content
 from gyoza.inference.files.description import FORMAT, build
 from gyoza.inference.files.proof import Proof
+from gyoza.inference.files.rules import require
 from gyoza.inference.files.validation import check_dtype, check_origin, check_plan, check_proof
 from gyoza.inference.plan import Plan
 
@@ -20,6 +23,8 @@ __all__ = ["PlanError", "PlanFile", "parts_of", "plan_file", "read_plan", "read_
 
 TITLE = re.compile(r"gyoza plan ([1-9][0-9]{0,8})")
 LONGEST_REASON = 1000
+LARGEST_HEADER = 2**24
+"""Bytes of the header: names, shapes and the steps of a plan, which are some hundred bytes each."""
 WRONG = (KeyError, TypeError, ValueError, ArithmeticError, RecursionError, AttributeError, MemoryError)
 """What reading or checking something that is no plan may raise."""
 PARTS = frozenset({"steps", "latent_shape", "code_shape", "dtype", "origin", "checks", "flow_digest"})
@@ -35,6 +40,8 @@ class PlanFile:
 
     plan: Plan
     proof: Proof
+    digest: str | None = None
+    """The SHA-256 of the file, in hexadecimal."""
 
 
 def read_plan(path: Path | str) -> PlanFile:
@@ -52,8 +59,9 @@ def read_plan(path: Path | str) -> PlanFile:
     """
     path = Path(path)
     try:
-        metadata, arrays = read_safetensors(path)
-        return plan_file(parts_of(metadata), arrays)
+        content = read_content(path)
+        metadata, arrays = read_safetensors(content.data)
+        return replace(plan_file(parts_of(metadata), arrays), digest=content.digest)
     except WRONG as error:
         raise PlanError(f"{path.name} must hold a plan that can be run: {reason(error)}") from error
 
@@ -66,13 +74,27 @@ def reason(error: BaseException) -> str:
     return text.encode("utf-8", "backslashreplace").decode()[:LONGEST_REASON]
 
 
-def read_safetensors(path: Path) -> tuple[Mapping[str, str], dict[str, NDArray[Any]]]:
-    """Read the metadata and the arrays of a safetensors file."""
+def read_safetensors(data: bytes) -> tuple[Mapping[str, str], dict[str, NDArray[Any]]]:
+    """Read the metadata and the arrays of a safetensors file.
+
+    Args:
+        data: Its bytes. The library makes sure that each array lies within them, next to the one before, and has the size
+            that its shape says.
+
+    Returns:
+        Both.
+
+    Raises:
+        ValueError: It is no such file, a damaged one, or its header is too large.
+        KeyError: An array is of a dtype that NumPy does not have.
+    """
+    size = int.from_bytes(data[:8], "little")
     try:
-        with safe_open(path, framework="numpy") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict.
-    except SafetensorError as error:
+        require(size <= LARGEST_HEADER, f"its header must have at most {LARGEST_HEADER:,} bytes. Received: {size:,}")
+        arrays = load(data)
+    except (SafetensorError, ValueError) as error:
         raise ValueError(f"it is no safetensors file, or a damaged one ({error})") from error
+    return json.loads(data[8 : 8 + size]).get("__metadata__") or {}, arrays
 
 
 def parts_of(metadata: Mapping[str, str]) -> dict[str, Any]:

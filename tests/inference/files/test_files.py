@@ -43,7 +43,7 @@ def path(tmp_path: Path) -> Path:
 
 def changed(path: Path, change: Callable[[Parts], object], **arrays: Any) -> Path:
     """Change a plan's described parts, or its arrays, and return the file."""
-    metadata, found = read_safetensors(path)
+    metadata, found = read_safetensors(path.read_bytes())
     parts = json.loads(metadata["plan"])
     change(parts)
     save_file({**found, **arrays}, path, {"format": metadata["format"], "plan": json.dumps(parts)})
