@@ -20,4 +20,5 @@ def tell_of_keys(document: dict[str, Any], doors: Doors) -> None:
         if doors.need_key(path):
             for operation in methods.values():
                 operation["security"] = [{name: []} for name in SCHEMES]
-                operation["responses"] |= problems([KINDS[Unauthorized].status])
+                if "default" not in operation["responses"]:
+                    operation["responses"] |= problems([KINDS[Unauthorized].status])

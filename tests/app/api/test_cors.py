@@ -1,12 +1,14 @@
 """Pages of other origins."""
 
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
 from starlette.types import Message
 
 from app.api import shortcut
+from app.api.shortcut import FLOWS, Way
 from tests.app.keyrings import write_keys
 from tests.app.worlds import LATENTS, app_of, client_of
 
@@ -84,10 +86,10 @@ async def test_pages_of_others_may_not(folder: Path) -> None:
 async def test_a_page_may_read_of_a_bug(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug's 500 may be read by the pages that may read the rest."""
 
-    async def broken(*_: object) -> None:
+    async def broken(*_: object) -> NoReturn:
         raise RuntimeError
 
-    monkeypatch.setattr(shortcut, "answer", broken)
+    monkeypatch.setattr(shortcut, "WAYS", {"encode": Way(FLOWS, broken)})
     async with client_of(app_of(folder, cors_origins=ORIGIN)) as client:
         answer = await client.post("/encode", json=BODY, headers={"Origin": ORIGIN})
     assert answer.status_code == 500

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from app import errors
 from app.api import health, shortcut
 from app.api.error_handlers import INTERNAL, KINDS
+from app.api.shortcut import FLOWS, INFER, Way
 from tests.app.keyrings import write_keys
 from tests.app.worlds import LATENTS, app_of, client_of, put
 
@@ -36,6 +38,14 @@ REQUESTS = (
     ("POST", "/models/tiny/encode", b'{"latents": [[1]]}'),
     ("POST", "/models/tiny/encode", b"[" * 300_000),
     ("POST", "/models/tiny/invert?decode=true", b"{}"),
+    ("GET", "/v2/models/bad.encode", b""),
+    ("GET", "/v2/models/nobody.encode/ready", b""),
+    ("GET", "/v2/nope", b""),
+    ("POST", "/v2/repository/index", b""),
+    ("POST", "/v2/models/bad.encode/infer", b"{}"),
+    ("POST", "/v2/models/bug.encode/infer", b"{}"),
+    ("POST", "/v2/models/tiny.encode/infer", b"{"),
+    ("POST", "/v2/models/tiny.encode/infer", b'{"inputs": [{"name": "latents", "shape": [1]}]}'),
 )
 
 
@@ -81,15 +91,19 @@ async def test_every_kind_is_answered_in_the_one_shape(
     fault = error(errors.FieldError("f", "wrong")) if error is errors.InvalidInput else error("wrong")
     kind = KINDS.get(error, INTERNAL) if issubclass(error, errors.GyozaError) else INTERNAL
 
-    async def broken(*_: object) -> None:
+    async def broken(*_: object) -> NoReturn:
         raise fault
 
     def broken_too(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr(shortcut, "answer", broken)
+    monkeypatch.setattr(shortcut, "WAYS", {"encode": Way(FLOWS, broken), "infer": Way(INFER, broken)})
     monkeypatch.setattr(health, "why_not", broken_too)
     for answer in (await world.client.post("/encode", json={}), await world.client.get("/readyz")):
         assert answer.status_code == kind.status
         assert answer.json()["type"] == f"urn:gyoza:{kind.name}"
         assert_nothing_is_told(answer, world)
+    answer = await world.client.post("/v2/models/tiny.encode/infer", json={})
+    assert answer.json()["code"] == kind.name
+    assert set(answer.json()) <= {"error", "code", "request_id", "ready"}
+    assert_nothing_is_told(answer, world)
