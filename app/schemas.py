@@ -16,14 +16,15 @@ TENSOR_SCHEMA = {
             "type": "array",
             "description": "Nested lists of numbers, row-major; the first axis is the batch, [[…]] for one row.",
             "items": {},
+            "minItems": 1,
         },
         {
             "type": "object",
             "description": "Little-endian bytes in C order.",
             "properties": {
                 "dtype": {"enum": ["float16", "float32", "float64"]},
-                "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}},
-                "base64": {"type": "string", "contentEncoding": "base64"},
+                "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
+                "base64": {"type": "string", "contentEncoding": "base64", "pattern": "^[A-Za-z0-9+/]*={0,2}$"},
             },
             "required": ["dtype", "shape", "base64"],
             "additionalProperties": False,
@@ -69,6 +70,8 @@ class LatentsRequest(Body):
 
 class InvertRequest(Body):
     """Codes, or every factor by its name, once."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     # Factories, since the documentation would show a plain default as a value to send.
     codes: OptionalTensor = Field(default_factory=lambda: None, description="[n, *code_shape]")

@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 
 from app.api.dependencies import ServicesDependency
+from app.api.openapi import problems
 from app.errors import NotReady
 from app.repository import LOADING_RETRY_S, Entry, Repository, State
-from app.schemas import Problem, Status
+from app.schemas import Status
 
 router = APIRouter(tags=["health"])
 
@@ -18,7 +19,7 @@ async def livez() -> Status:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", summary="Tell whether the models are ready", responses={503: {"model": Problem}})
+@router.get("/readyz", summary="Tell whether the models are ready", responses=problems([503]))
 async def readyz(services: ServicesDependency) -> Status:
     """All versions found must be READY; with GYOZA_STRICT_READINESS=false, at least one; and so in every worker."""
     if not services.repository.is_ready(strict=services.settings.strict_readiness):

@@ -6,12 +6,13 @@ from typing import Any
 from fastapi import APIRouter
 
 from app.api.dependencies import ServicesDependency
+from app.api.openapi import problems
 from app.api.views import model_detail, model_item
-from app.schemas import ModelDetail, ModelList, Problem
+from app.schemas import ModelDetail, ModelList
 
 router = APIRouter(tags=["models"])
 
-PROBLEMS: dict[int | str, dict[str, Any]] = {404: {"model": Problem}, 422: {"model": Problem}}
+NO_SUCH_MODEL: dict[int | str, dict[str, Any]] = problems([404])
 
 
 @router.head("/models", include_in_schema=False)
@@ -23,14 +24,14 @@ async def list_models(services: ServicesDependency) -> ModelList:
 
 
 @router.head("/models/{model}", include_in_schema=False)
-@router.get("/models/{model}", summary="Show one model", responses=PROBLEMS)
+@router.get("/models/{model}", summary="Show one model", responses=NO_SUCH_MODEL)
 async def show_model(model: str, services: ServicesDependency) -> ModelDetail:
     """Shapes, factors, digests, and the figures of its load checks; of its highest READY version."""
     return model_detail(services.repository.versions(model), services.repository.find(model))
 
 
 @router.head("/models/{model}/versions/{version}", include_in_schema=False)
-@router.get("/models/{model}/versions/{version}", summary="Show one version of a model", responses=PROBLEMS)
+@router.get("/models/{model}/versions/{version}", summary="Show one version of a model", responses=NO_SUCH_MODEL)
 async def show_version(model: str, version: str, services: ServicesDependency) -> ModelDetail:
     """As for the model, of the version that is named."""
     return model_detail(services.repository.versions(model), services.repository.find(model, version))

@@ -1,7 +1,7 @@
 """The OpenAPI document: FastAPI's for the plain endpoints, the operations' table for those of the flow."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, get_origin
 
 from fastapi import FastAPI
@@ -27,11 +27,21 @@ def openapi_document(app: FastAPI, prefix: str) -> dict[str, Any]:
     document = get_openapi(
         title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes
     )
+    forget_validation(document)
     document["paths"] = {**dict(flow_paths()), **document["paths"], **dict(infer_paths())}
     document["components"]["schemas"] |= flow_schemas()
     if prefix:
         document["servers"] = [{"url": prefix}]
     return document
+
+
+def forget_validation(document: dict[str, Any]) -> None:
+    """Take out the 422 that FastAPI gives every path with parameters: here they are names, and an unknown one is 404."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
 
 
 def flow_paths() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -107,7 +117,7 @@ def in_safetensors(schema: type[Body]) -> dict[str, Any]:
     return {SAFETENSORS: {"schema": {"type": "string", "contentMediaType": SAFETENSORS, "description": described}}}
 
 
-def problems(statuses: Any) -> dict[str, Any]:
+def problems(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
     """Describe answers that are problems."""
     schema = {"$ref": REFERENCE.format(model=Problem.__name__)}
     titles = {kind.status: kind.title for kind in KINDS.values()}

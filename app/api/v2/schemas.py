@@ -1,6 +1,6 @@
 """The JSON of the Open Inference Protocol as the OpenAPI page shows it."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -94,7 +94,7 @@ class RequestInput(BaseModel):
     """A tensor that is sent: in ``data``, or as ``parameters.binary_data_size`` bytes behind the JSON."""
 
     name: str
-    shape: list[int]
+    shape: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
     datatype: str
     parameters: Parameters | None = None
     data: list[Any] | None = Field(None, description="Numbers, flat or nested by the shape.")
@@ -112,7 +112,7 @@ class InferenceRequest(BaseModel):
 
     id: str | None = None
     parameters: Parameters | None = Field(None, description="binary_data_output, timeout (µs).")
-    inputs: list[RequestInput]
+    inputs: list[RequestInput] = Field(min_length=1, max_length=1)
     outputs: list[RequestOutput] | None = None
 
 
