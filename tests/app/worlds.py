@@ -68,6 +68,17 @@ def one_way() -> CompiledFlow:
     return CompiledFlow(Plan(steps, (SIZE,), (SIZE,), np.dtype("float32")))
 
 
+def broken() -> CompiledFlow:
+    """A flow with a bug: it fails on anything but zeros."""
+
+    def encode(rows: Floats) -> tuple[Floats, Floats]:
+        if rows.any():
+            raise RuntimeError("a bug in some step")
+        return rows, rows[:, 0]
+
+    return CompiledFlow(Plan((Opaque(encode, lambda rows: rows),), (SIZE,), (SIZE,), np.dtype("float32")))
+
+
 def gated(path: Path) -> CompiledFlow:
     """A flow that never runs on the loop, says that it encodes anything but zeros, and waits for a file beside its own."""
     gate = path.with_name("gate")
@@ -89,6 +100,7 @@ def tiny_loader(path: Path, golden: Golden | None) -> TinyFlow:
     flows = {
         "affine": lambda: TinyFlow(affine(), FACTORS),
         "coupled": lambda: TinyFlow(coupled(), FACTORS),
+        "broken": lambda: TinyFlow(broken()),
         "gated": lambda: TinyFlow(gated(path)),
         "plain": lambda: TinyFlow(affine()),
         "image": lambda: TinyFlow(affine(shape=(2, 2, 1))),
