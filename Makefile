@@ -5,15 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv)
 
-ifdef UV
-  venv := uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-  install := uv pip install --quiet --python $(BIN)/python
-else
-  venv := $(PYTHON) -m venv $(VENV)
-  install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-endif
+# The clients that others wrote, each of which has an environment of its own: their pins clash.
+CLIENTS := kserve mlserver tritonclient
 
-.PHONY: help serve test test-jax lint format lock bench bench-peers soak wrk
+ifdef UV
+  venv = uv venv --quiet --allow-existing --python $(1) $(2)
+  install-into = uv pip install --quiet --python $(1)/bin/python
+else
+  venv = $(1) -m venv $(2)
+  install-into = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
+endif
+install = $(call install-into,$(VENV))
+
+.PHONY: help serve test test-jax clients-test lint format lock bench bench-peers soak wrk
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -28,6 +32,9 @@ test: $(VENV)/.develop ## Run the whole test suite with its coverage.
 test-jax: $(VENV)/.jax ## Run what must hold on JAX too: the laws of layers, and training.
 	KERAS_BACKEND=jax $(BIN)/pytest --numprocesses=2 --dist=worksteal tests/modelling/test_laws.py tests/modelling/test_training.py
 	$(BIN)/pytest tests/modelling/test_backends.py
+
+clients-test: $(VENV)/.develop $(CLIENTS:%=build/clients/%/.installed) ## Let stock clients of the Open Inference Protocol make every call they have.
+	$(BIN)/pytest -m clients tests/clients
 
 lint: $(VENV)/.develop ## Check style, types and layers.
 	$(BIN)/ruff check
@@ -53,6 +60,7 @@ lock: | $(BIN)/python ## Pin the newest versions that pyproject.toml allows, wit
 	$(call compile,serve,--extra cpu)
 	$(call compile,develop,--extra cpu --group develop)
 	$(call compile,jax,--extra cpu --extra jax --group develop --constraints requirements/develop.txt)
+	@for client in $(CLIENTS); do $(call compile,clients/$$client,--python-version 3.11,requirements/clients/$$client.in) || exit 1; done
 
 # The file pins everything, so nothing is left to resolve: older pip would want an extra (`coverage[toml]`) in its newest
 # version, beside the pinned one.
@@ -62,16 +70,23 @@ $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python
 	@$(install) --no-deps --editable .
 	@touch $@
 
+build/clients/%/.installed: requirements/clients/%.txt | $(BIN)/python
+	@echo "Installing $< into build/clients/$* …"
+	@rm -rf build/clients/$*
+	@$(call venv,$(BIN)/python,build/clients/$*)
+	@$(call install-into,build/clients/$*) --no-deps --require-hashes -r $<
+	@touch $@
+
 wrk:
 	@command -v wrk > /dev/null || { echo "The benchmarks put servers under load by wrk, which is not installed. Install it: apt-get install wrk" >&2; exit 1; }
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "gyoza needs Python 3.11 or newer; this is %s. Name another one: make PYTHON=python3.13" % sys.version.split()[0])'
-	@$(venv)
+	@$(call venv,$(PYTHON),$(VENV))
 
 # JAX comes on top of what the other tests need, to which the same versions are given.
 $(VENV)/.jax: $(VENV)/.develop
 
 # Universal, so that one file serves every platform and Python; without index lines, so that it names no host.
 compile = $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url \
-	--custom-compile-command "make lock" $(2) --output-file requirements/$(1).txt pyproject.toml
+	--custom-compile-command "make lock" $(2) --output-file requirements/$(1).txt $(or $(3),pyproject.toml)
