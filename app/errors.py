@@ -1,6 +1,9 @@
 """What can go wrong, in words that know no HTTP; ``app.api.error_handlers`` gives each its status.
 
     GyozaError
+    ├── MalformedRequest        it is no HTTP, or HTTP that can be read in two ways
+    ├── SlowHead                its head takes too long to arrive
+    ├── HeadTooLarge            its head has too many bytes or headers
     ├── MalformedBody           the bytes are not what the content type says
     ├── InvalidInput            the values break a rule; lists the fields
     ├── TooLarge                a limit of size or rows is passed
@@ -42,6 +45,18 @@ class FieldError:
 
 class GyozaError(Exception):
     """Base of all errors that a client is told of. Its text says what must hold, what was received, what to do."""
+
+
+class MalformedRequest(GyozaError):
+    """The request is no HTTP, or HTTP that two servers might read in two ways."""
+
+
+class SlowHead(GyozaError):
+    """The head of the request takes too long to arrive."""
+
+
+class HeadTooLarge(GyozaError):
+    """The head of the request has too many bytes or headers; the text states the limits."""
 
 
 class MalformedBody(GyozaError):

@@ -25,6 +25,7 @@ from app.api.flows import flow_routes
 from app.api.gate import guard
 from app.api.middleware import LastNet, RequestMiddleware
 from app.api.prefix import with_prefix
+from app.api.refusals import Refusals
 from app.api.shortcut import Shortcut
 from app.api.v2.infer import infer_routes
 from app.api.v2.routes import v2_router
@@ -62,7 +63,7 @@ class Service(FastAPI):
         super().__init__(**options)
         self.access = AccessLog(metrics)
         guarded = guard(Shortcut(super().__call__), settings)
-        caught = with_prefix(LastNet(guarded), settings.root_path)
+        caught = with_prefix(LastNet(Refusals(guarded)), settings.root_path)
         self._outermost = RequestMiddleware(with_cors(caught, settings.origins), self.access)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import uvicorn
 
+from app.http import HTTP
 from app.main import LOADING
 from app.settings import Settings
 
@@ -44,6 +45,7 @@ def configuration(app: Any, settings: Settings) -> uvicorn.Config:
     """Return how the server does what it does."""
     return uvicorn.Config(
         app,
+        http=HTTP,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 import gyoza
 from app.announcement import count_ready, headline, shown_folder, story
 from app.commands.ending import fail
+from app.http.files import raise_file_limit
 from app.keys import KeyRing, KeysFileError
 from app.logs import configure_logging
 from app.main import create_app
@@ -54,6 +55,7 @@ def serve(**given: Any) -> None:
     settings = settings_of(given)
     configure_logging(settings)
     check_files(settings)
+    raise_file_limit()
     listener = listen(settings)
     url = url_of(settings, listener)
     typer.echo(f"gyoza {gyoza.__version__} loads the models in {shown_folder(settings.models_dir)} …")

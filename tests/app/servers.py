@@ -12,9 +12,11 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 60
 
 
-def start(*arguments: str, run: str = "serve_tiny", **options: Any) -> subprocess.Popen[str]:
-    """Start ``gyoza`` by a function of ``tests.app.worlds``."""
-    script = f"import sys; from tests.app.worlds import {run}; {run}(sys.argv[1:])"
+def start(
+    *arguments: str, module: str = "tests.app.worlds", run: str = "serve_tiny", **options: Any
+) -> subprocess.Popen[str]:
+    """Start ``gyoza`` by a function of a module."""
+    script = f"import sys; from {module} import {run}; {run}(sys.argv[1:])"
     command = [sys.executable, "-c", script, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, cwd=ROOT, text=True, **{**pipes, **options})

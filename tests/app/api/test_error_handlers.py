@@ -27,16 +27,19 @@ ADVICE = [
 ]
 
 CONTRACT = {
+    "malformed-request": 400,
     "malformed-body": 400,
     "unauthorized": 401,
     "forbidden": 403,
     "not-found": 404,
     "method-not-allowed": 405,
+    "request-timeout": 408,
     "conflict": 409,
     "too-large": 413,
     "unsupported-media-type": 415,
     "invalid-input": 422,
     "overloaded": 429,
+    "head-too-large": 431,
     "internal": 500,
     "not-ready": 503,
     "deadline-exceeded": 504,

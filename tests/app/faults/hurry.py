@@ -1,0 +1,49 @@
+"""Servers that wait for clients as always, only not as long."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+from app import cli
+from app.commands import serve
+from app.http import limits
+from app.main import create_app
+from app.workers import supervise
+from app.workers.worker import work
+from tests.app.servers import serving
+from tests.app.worlds import tiny_loader
+
+HEAD_S, TAKE_S, LINGER_S = 1.0, 1.0, 0.5
+
+
+def hurry() -> None:
+    """Shorten what connections may take."""
+    limits.HEAD_TIMEOUT_S, limits.TAKE_TIMEOUT_S, limits.LINGER_S, limits.LOOK_EVERY_S = HEAD_S, TAKE_S, LINGER_S, 0.1
+
+
+def serve_hurried(arguments: list[str]) -> None:
+    """Run the command line as users do, but with the tiny loader and in a hurry."""
+    hurry()
+    command = [sys.executable, "-c", f"from {__name__} import work_hurried; work_hurried()"]
+    vars(serve).update(
+        create_app=lambda settings, **options: create_app(settings, tiny_loader, **options),
+        supervise=partial(supervise, command=command),
+    )
+    cli.main(arguments)
+
+
+def work_hurried() -> None:
+    """Be a worker with the tiny loader and in a hurry."""
+    hurry()
+    work(tiny_loader)
+
+
+@contextmanager
+def hurried(folder: Path, *arguments: str, **options: Any) -> Iterator[tuple[Popen[str], str, str]]:
+    """A server process in a hurry, as ``serving`` gives one."""
+    with serving(folder, *arguments, module=__name__, run="serve_hurried", **options) as found:
+        yield found

@@ -1,0 +1,154 @@
+"""Clients that are slow, rude, or gone, against real servers; each test asserts what another client saw meanwhile."""
+
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from tests.app.faults.hurry import hurried
+from tests.app.faults.server import SECONDS, Server, rest, wait_until
+from tests.app.faults.witness import witness
+from tests.app.http.requests import AMBIGUOUS, head, statuses
+from tests.app.worlds import put, rows
+
+PATH = "POST /models/tiny/encode"
+JSON = "Content-Type: application/json"
+BODY = json.dumps({"latents": rows(2).tolist()}).encode()
+LENGTH = f"Content-Length: {len(BODY)}"
+LARGE = json.dumps({"latents": rows(60_000).tolist()}).encode()
+CUT = "a connection was cut off"
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two workers"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server in a hurry."""
+    folder = tmp_path_factory.mktemp("models")
+    put(folder)
+    log = folder.with_suffix(".log")
+    options = ["--workers", str(request.param), "--request-timeout-s", "2", "--max-queue-rows", "1000000"]
+    with log.open("w") as file, hurried(folder, *options, stderr=file) as (process, address, _):
+        yield Server.of(process, address, log)
+
+
+def test_a_client_that_stops_reading_is_cut_off(server: Server) -> None:
+    """Who takes nothing of its answer is cut off, and the memory goes to who comes next."""
+    request = head(PATH, JSON, f"Content-Length: {len(LARGE)}") + LARGE
+    files, peaks = server.files(), []
+    for _ in range(3):
+        cut = server.log.read_text().count(CUT)
+        with witness(server.address), ExitStack() as clients:
+            for _ in range(6):
+                client = clients.enter_context(socket.socket())
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.connect(server.place)
+                client.sendall(request)
+            wait_until(lambda: server.log.read_text().count(CUT) == cut + 6)  # noqa: B023
+            peaks.append(server.memory())
+        server.settle(files)
+    assert peaks[2] < 1.25 * peaks[0] + 2**24
+
+
+def test_a_byte_at_a_time(server: Server) -> None:
+    """A head that takes for ever is 408, a body 504 at the request's deadline, and both connections end."""
+    files = server.files()
+    slowly = {408: head(PATH, JSON)[:-4], 504: head(PATH, JSON, "Content-Length: 1000000")}
+    with witness(server.address):
+        for status, start in slowly.items():
+            with server.connect() as client:
+                client.settimeout(0.1)
+                client.sendall(start)
+                answer = b""
+                while not answer:
+                    client.sendall(b"x")
+                    try:
+                        answer = client.recv(2**16)
+                    except TimeoutError:
+                        continue
+                client.settimeout(SECONDS)
+                answer += rest(client)
+            assert statuses(answer) == [status]
+            assert b"\r\nconnection: close\r\n" in answer
+            assert b"application/problem+json" in answer
+    server.settle(files)
+
+
+@pytest.mark.parametrize("request_", [head(PATH, JSON, LENGTH)[:-10], head(PATH, JSON, LENGTH) + BODY[:-10]])
+@pytest.mark.parametrize("ending", ["closes", "resets"])
+def test_a_request_that_is_cut_off(server: Server, request_: bytes, ending: str) -> None:
+    """A client that goes in the middle of a head or of a body leaves nothing behind."""
+    files = server.files()
+    with witness(server.address):
+        for _ in range(50):
+            with server.connect() as client:
+                if ending == "resets":
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+                client.sendall(request_)
+        server.settle(files + 2)
+    server.settle(files)
+
+
+def test_requests_that_can_be_read_in_two_ways(server: Server) -> None:
+    """Each is refused once, and what is hidden behind it is never taken for a request."""
+    hidden = head("GET /hidden")
+    with witness(server.address):
+        for name, request in AMBIGUOUS.items():
+            answer = server.ask(request.replace(b"POST /", PATH.encode()) + hidden)
+            assert statuses(answer) == [400], name
+            assert b"urn:gyoza:malformed-request" in answer, name
+    assert "/hidden" not in server.log.read_text()
+
+
+def test_requests_behind_a_body_that_nobody_reads(server: Server) -> None:
+    """Behind a short body they are answered, behind a long one they are not; none of the body is taken for one."""
+    hidden, close = head("GET /hidden"), head("GET /livez", "Connection: close")
+    with witness(server.address):
+        for line in ("POST /nowhere", PATH):
+            short = head(line, "Content-Type: text/csv", f"Content-Length: {len(hidden)}")
+            assert statuses(server.ask(short, hidden + close, pause=0.02)) == [415 if line == PATH else 404, 200]
+            long = head(line, "Content-Type: text/csv", "Content-Length: 100000")
+            assert statuses(server.ask(long, hidden, close, pause=0.02)) == [415 if line == PATH else 404]
+    assert "/hidden" not in server.log.read_text()
+
+
+def test_many_requests_ahead(server: Server) -> None:
+    """Requests that are sent before the answers to others are answered in their order."""
+    request = head(PATH, JSON, LENGTH) + BODY
+    with witness(server.address):
+        answer = server.ask(request * 50, head("GET /livez", "Connection: close"))
+    assert statuses(answer) == [200] * 51
+    assert answer.endswith(b'{"status":"alive"}')
+
+
+def can_ask_for_http2() -> bool:
+    """Whether there is a curl that knows HTTP/2."""
+    curl = shutil.which("curl")
+    return curl is not None and b"HTTP2" in subprocess.check_output([curl, "--version"])
+
+
+@pytest.mark.skipif(not can_ask_for_http2(), reason="There is no curl that can ask for HTTP/2.")
+def test_curl_asks_for_another_protocol(server: Server) -> None:
+    """``curl --http2`` posts a body, and goes on on the same connection."""
+    url = f"{server.address}/models/tiny/encode"
+    command = ["curl", "-sv", "--http2", "-H", JSON, "-d", BODY.decode(), url, url]
+    with witness(server.address):
+        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=SECONDS)
+    assert found.stdout.count('"codes"') == 2
+    assert "Re-using existing connection" in found.stderr
+
+
+def test_the_client_is_told_even_while_it_sends(server: Server) -> None:
+    """Who sends more than a body may have reads that, rather than being reset in the middle."""
+    large = 20 * 2**20
+    with witness(server.address), server.connect() as client:
+        client.sendall(head(PATH, JSON, f"Content-Length: {large}"))
+        for _ in range(20):
+            client.sendall(bytes(2**16))
+        assert statuses(rest(client)) == [413]
+    with witness(server.address), httpx.Client() as other:
+        answer = other.post(f"{server.address}/models/tiny/encode", content=(bytes(2**16) for _ in range(320)))
+        assert answer.status_code == 413
