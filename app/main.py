@@ -1,7 +1,6 @@
 """The application: the only place where things are wired."""
 
 import asyncio
-import gc
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import gyoza
-from app.api import health, metrics, models
+from app.api import control, health, metrics, models
 from app.api.access import AccessLog
 from app.api.cors import with_cors
 from app.api.dependencies import Services
@@ -34,14 +33,14 @@ from app.errors import GyozaError
 from app.metrics import Metrics, gauges_of
 from app.model import Loader, load_with_keras
 from app.peers import Peers
-from app.repository import Repository
+from app.repository import LOADING, OwnControl, Repository, tidy
 from app.settings import Settings
 from app.threads import threads_of
 
-LOADING = "gyoza-loading"
-"""The name of the thread that loads the models."""
 OnLoaded = Callable[[Repository, float], None]
 """Told once, when every model is READY or UNAVAILABLE, how many seconds that took."""
+GRACE_S = 1.0
+"""So much longer than its deadline allows the answer to a request may take."""
 SHOWN_EVERY_S = 1.0
 """What other workers show of this one's queues and models is no older."""
 
@@ -112,6 +111,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.include_router(models.router)
+    app.include_router(control.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(v2_router())
@@ -147,16 +147,18 @@ async def show_gauges(services: Services) -> None:
 
 def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metrics) -> Services:
     """Open all that lives as long as the application."""
-    repository = Repository(settings.models_dir, settings.default_model, loader, settings.max_batch_rows)
+    repository = Repository(
+        settings.models_dir, settings.default_model, loader, settings.max_batch_rows, peers.unloaded
+    )
     engine = Engine(
-        repository,
         threads=threads_of(settings.workers),
         max_batch_rows=settings.max_batch_rows,
         max_queue_rows=settings.queue_rows,
         batch_delay_s=settings.batch_delay_ms / 1e3,
         on_pass=counts.passed,
     )
-    return Services(settings, repository, engine, peers, counts)
+    control = peers.control_of(OwnControl(repository, settings.request_timeout_s + GRACE_S))
+    return Services(settings, repository, engine, peers, counts, control if settings.repository_control else None)
 
 
 def load(repository: Repository, on_loaded: OnLoaded) -> None:
@@ -165,7 +167,5 @@ def load(repository: Repository, on_loaded: OnLoaded) -> None:
     repository.load_all()
     if repository.closed:
         return
-    # What loading left behind stays for ever; looking at it again in each collection takes up to 100 ms.
-    gc.collect()
-    gc.freeze()
+    tidy()
     on_loaded(repository, time.perf_counter() - start)

@@ -123,12 +123,26 @@ def load(path: Path, loader: Loader, warm_up_rows: Sequence[int]) -> Model:
 
 def load_files(path: Path, loader: Loader) -> tuple[Manifest, Mapping[str, str], Loaded]:
     """Load what lies in a version's folder, or a loose file: -> what is told of it, the files' digests, the flow."""
+    manifest, files = digested(path)
     if path.is_file():
-        files = {path.name: digest(path)}
-        return Manifest(), files, load_alone(path, loader, None, files)
-    manifest = read_manifest(path / MANIFEST)
-    files = check_digests(path, manifest)
+        return manifest, files, load_alone(path, loader, None, files)
     return manifest, files, load_version(path, loader, files)
+
+
+def digested(path: Path) -> tuple[Manifest, Mapping[str, str]]:
+    """Look at what lies in a version's folder, or at a loose file: -> what is told of it, the files' digests."""
+    if path.is_file():
+        return Manifest(), {path.name: digest(path)}
+    manifest = read_manifest(path / MANIFEST)
+    return manifest, check_digests(path, manifest)
+
+
+def is_unchanged(path: Path, model: Model) -> bool:
+    """Whether a version's files are, all of them, those that a model was made of."""
+    try:
+        return digested(path)[1] == model.files
+    except (OSError, UnloadableModel):
+        return False
 
 
 def load_alone(path: Path, loader: Loader, golden: Golden | None, files: Mapping[str, str]) -> Loaded:

@@ -1,7 +1,14 @@
 """What a process knows of the workers beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+
+from app.repository import Control, OwnControl
+
+
+def alone(own: OwnControl) -> Control:
+    """Let a process that is alone load and unload for itself."""
+    return own
 
 
 @dataclass
@@ -10,3 +17,7 @@ class Peers:
 
     waiting: Sequence[str] = ()
     """What is told of each worker that is not ready, such as ``worker 2 (process 4711) is loading``."""
+    unloaded: Collection[str] = ()
+    """The models that were unloaded before this process began."""
+    control_of: Callable[[OwnControl], Control] = alone
+    """Makes of what loads and unloads in this process what does so in all of them."""

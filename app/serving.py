@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import uvicorn
 
 from app.http import HTTP
-from app.main import LOADING
+from app.repository import LOADING
 from app.settings import Settings
 
 BACKLOG = 2048

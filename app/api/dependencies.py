@@ -6,11 +6,10 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
-from app.api.v2.control import Control
 from app.engine import Engine
 from app.metrics import Metrics
 from app.peers import Peers
-from app.repository import Repository
+from app.repository import Control, Repository
 from app.settings import Settings
 
 

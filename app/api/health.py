@@ -35,10 +35,11 @@ def why_not(repository: Repository) -> str:
     """Name every version that is not READY, and say why."""
     if not repository.entries:
         return "There must be a model to be ready, and none was found. Put one into GYOZA_MODELS_DIR and restart."
-    waiting = (entry for entry in repository.entries if entry.state is not State.READY)
+    waiting = [entry for entry in repository.entries if entry.state is not State.READY]
+    awaited = [entry for entry in waiting if entry.is_awaited] or waiting
     return (
-        f"Every model must be READY. {'; '.join(map(told, waiting))}. Wait for those that are LOADING; mend or remove "
-        "those that are UNAVAILABLE and restart, or set GYOZA_STRICT_READINESS=false to be ready without them."
+        f"Every model must be READY. {'; '.join(map(told, awaited))}. Wait for those that are LOADING; mend or remove "
+        "those that are UNAVAILABLE, and load them again or restart, or set GYOZA_STRICT_READINESS=false to be ready without them."
     )
 
 

@@ -66,8 +66,7 @@ class Call:
         return {"latents": latents, "round_trip_error": error}
 
     async def _run(self, primitive: Primitive, rows: Floats) -> tuple[Floats, ...]:
-        name, version = self.entry.name, self.entry.version
-        return await self.engine.run(name, version, primitive, rows, self.deadline, self.timings)
+        return await self.engine.run(self.entry, primitive, rows, self.deadline, self.timings)
 
     def _check(self, rows: Floats, row_shape: tuple[int, ...], field: str) -> None:
         check_shape(rows, row_shape, field)

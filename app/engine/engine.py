@@ -12,7 +12,7 @@ from app.engine.pace import Pace
 from app.engine.spread import SMALLEST_PART, Spread
 from app.engine.stats import Stats
 from app.model import Model, Primitive
-from app.repository import Repository
+from app.repository import Entry, not_ready
 from app.tensors import log_likelihood
 from app.timings import Timings
 from gyoza.inference import CompiledFlow
@@ -28,10 +28,11 @@ class Lane(NamedTuple):
 
 
 class Engine:
-    """Runs the primitives of the models of a repository: one queue per model and primitive, one pool for all of them.
+    """Runs the primitives of models: one queue per model and primitive, one pool for all of them.
+
+    It holds no model: the queues of one go when nobody has it any more, neither the repository nor a request.
 
     Args:
-        repository: Where the models are.
         threads: So many passes are computed at once, and so many parts of one.
         max_batch_rows: The most rows in one pass.
         max_queue_rows: The most rows that wait in one queue.
@@ -39,9 +40,8 @@ class Engine:
         on_pass: Told of each pass in which queue its rows were, and how many they were.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the first by name
+    def __init__(
         self,
-        repository: Repository,
         *,
         threads: int,
         max_batch_rows: int,
@@ -50,7 +50,6 @@ class Engine:
         on_pass: Callable[[Lane, int], None] = lambda *_: None,
     ) -> None:
         """Start the pool; its threads start when they are needed."""
-        self._repository = repository
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-compute")
         self._helpers = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-part")
         self._threads = threads
@@ -60,20 +59,13 @@ class Engine:
         self._open: WeakSet[Batcher] = WeakSet()
         self._closed = False
 
-    async def run(  # noqa: PLR0913, PLR0917 - what to compute, of which, by when
-        self,
-        model: str,
-        version: int,
-        primitive: Primitive,
-        rows: Floats,
-        deadline: float,
-        timings: Timings | None = None,
+    async def run(
+        self, entry: Entry, primitive: Primitive, rows: Floats, deadline: float, timings: Timings | None = None
     ) -> Results:
         """Run a primitive on rows.
 
         Args:
-            model: The name of a model in the repository.
-            version: One of its versions.
+            entry: A version of a model; whatever takes its place meanwhile, this one runs.
             primitive: Which way to go.
             rows: Latents [n, *latent_shape] to encode, codes [n, *code_shape] to invert.
             deadline: On the clock of ``time.monotonic``.
@@ -90,8 +82,10 @@ class Engine:
         """
         if self._closed:
             raise ending()
-        found = self._repository.model(model, version)
-        return await self._batcher(found, Lane(model, version, primitive)).run(rows, deadline, timings)
+        if entry.model is None:
+            raise not_ready(entry)
+        lane = Lane(entry.name, entry.version, primitive)
+        return await self._batcher(entry.model, lane).run(rows, deadline, timings)
 
     def stats(self) -> dict[Lane, Stats]:
         """Return what was done so far for each model that was asked and is still served."""

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from app.settings import Settings
 
+Verb: TypeAlias = Literal["load", "unload"]
 LONGEST_LINE = 2**24
 """A line names every version, with the reason of each that is UNAVAILABLE."""
 
@@ -24,6 +25,8 @@ class Assignment(BaseModel):
     """What it locks while it writes a line to the log."""
     sheets: tuple[int, ...] = ()
     """The metrics of all workers; it writes its own and reads the others."""
+    unloaded: tuple[str, ...] = ()
+    """The models that the others have unloaded."""
 
 
 class Peers(BaseModel):
@@ -70,8 +73,50 @@ class Leaving(BaseModel):
     kind: Literal["leaving"] = "leaving"
 
 
-FromSupervisor: TypeAlias = Peers | Drain
-FromWorker: TypeAlias = Serving | Loaded | Leaving
+class Ask(BaseModel):
+    """From a worker: all workers should load or unload a model."""
+
+    kind: Literal["ask"] = "ask"
+    number: int
+    """By which the worker knows the answer again."""
+    verb: Verb
+    model: str
+
+
+class Order(BaseModel):
+    """From the supervisor: load or unload a model."""
+
+    kind: Literal["order"] = "order"
+    number: int
+    verb: Verb
+    model: str
+
+
+class Fault(BaseModel):
+    """Why an order could not be done."""
+
+    kind: Literal["conflict", "not found", "bug"]
+    text: str
+
+
+class Done(BaseModel):
+    """From a worker: it is done with an order."""
+
+    kind: Literal["done"] = "done"
+    number: int
+    fault: Fault | None = None
+
+
+class Answered(BaseModel):
+    """From the supervisor: all workers are done with what one of them asked for."""
+
+    kind: Literal["answered"] = "answered"
+    number: int
+    fault: Fault | None = None
+
+
+FromSupervisor: TypeAlias = Peers | Drain | Order | Answered
+FromWorker: TypeAlias = Serving | Loaded | Leaving | Ask | Done
 from_supervisor: TypeAdapter[FromSupervisor] = TypeAdapter(Annotated[FromSupervisor, Field(discriminator="kind")])
 from_worker: TypeAdapter[FromWorker] = TypeAdapter(Annotated[FromWorker, Field(discriminator="kind")])
 

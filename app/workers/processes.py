@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.settings import Settings
 from app.threads import threads_of, variables_of
@@ -101,6 +101,8 @@ class Launcher:
     """What runs a worker."""
     sheets: tuple[int, ...] = ()
     """An open file for the metrics of each worker."""
+    unloaded: set[str] = field(default_factory=set)
+    """The models that are unloaded, as they are when a worker is started."""
 
     async def start(self, number: int, on_taken: Callable[[], None]) -> WorkerProcess:
         """Start a worker.
@@ -133,6 +135,7 @@ class Launcher:
             channel=channel,
             log_lock=self.log_lock,
             sheets=self.sheets,
+            unloaded=tuple(self.unloaded),
         )
         files = pipe, channel, self.log_lock, *self.sheets
         environment = {**os.environ, **variables_of(threads_of(self.settings.workers), os.environ)}

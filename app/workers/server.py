@@ -10,7 +10,18 @@ import uvicorn
 
 from app import peers
 from app.workers.channel import Reception
-from app.workers.messages import LONGEST_LINE, FromWorker, Leaving, Peers, Serving, from_supervisor, line_of
+from app.workers.control import SharedControl
+from app.workers.messages import (
+    LONGEST_LINE,
+    Answered,
+    FromWorker,
+    Leaving,
+    Order,
+    Peers,
+    Serving,
+    from_supervisor,
+    line_of,
+)
 
 HANDSHAKE_S = 10
 """So long a client may take to begin with TLS; one that dawdles would keep the worker from its end."""
@@ -24,14 +35,23 @@ class WorkerServer(uvicorn.Server):
         pipe: The worker's end of the pipe.
         channel: The worker's end of the channel.
         known: What is known of the other workers; kept up to date.
+        control: What loads and unloads in all workers.
     """
 
-    def __init__(self, config: uvicorn.Config, pipe: socket.socket, channel: socket.socket, known: peers.Peers) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        pipe: socket.socket,
+        channel: socket.socket,
+        known: peers.Peers,
+        control: SharedControl,
+    ) -> None:
         """Serve nothing yet."""
         super().__init__(config)
         self._pipe = pipe
         self._channel = channel
         self._known = known
+        self._control = control
         self._loop: asyncio.AbstractEventLoop | None = None
         self._welcomes: set[asyncio.Task[None]] = set()
 
@@ -77,6 +97,10 @@ class WorkerServer(uvicorn.Server):
                 message = from_supervisor.validate_json(line)
                 if isinstance(message, Peers):
                     self._known.waiting = message.waiting
+                elif isinstance(message, Order):
+                    self._control.obey(message)
+                elif isinstance(message, Answered):
+                    self._control.hear(message)
                 else:
                     self.should_exit = True
         self.should_exit = True  # Without a supervisor there is no port.

@@ -18,7 +18,8 @@ from app.serving import grace_s
 from app.settings import Settings
 from app.workers.channel import Channel
 from app.workers.dispatcher import Dispatcher
-from app.workers.messages import Drain, Leaving, Loaded, Peers, Serving
+from app.workers.messages import Ask, Done, Drain, FromWorker, Leaving, Loaded, Peers, Serving
+from app.workers.orders import Orders
 from app.workers.processes import COMMAND, END_S, HEARD_BY_SUPERVISOR, Launcher, WorkerProcess
 
 logger = logging.getLogger("gyoza.workers")
@@ -42,6 +43,7 @@ class Supervisor:
         self._settings = launcher.settings
         self._workers: dict[int, WorkerProcess] = {}
         self._dispatcher = Dispatcher(listener, self._channels)
+        self._orders = Orders(self._workers.values, launcher.unloaded)
         self._stopping = asyncio.Event()
         self._start = time.monotonic()
         self._announced = False
@@ -103,26 +105,33 @@ class Supervisor:
 
     async def _live(self, number: int) -> str:
         """Accompany one process from its start to its end, and tell how it ended."""
+        unloaded = frozenset(self._launcher.unloaded)
         try:
             worker = await self._launcher.start(number, self._dispatcher.go_on)
         except OSError as error:
             return f"worker {number} can't be started: {error.strerror}"
         self._workers[number] = worker
+        self._orders.greet(worker, unloaded)
         self._tell_peers()
         if self._stopping.is_set():  # The signal came while it was started.
             worker.tell(Drain())
         async for message in worker.messages():
             self._hear(worker, message)
         del self._workers[number]
+        self._orders.lose(worker)
         self._tell_peers()
         return f"{worker.name} {await worker.end()}"
 
-    def _hear(self, worker: WorkerProcess, message: Serving | Loaded | Leaving) -> None:
+    def _hear(self, worker: WorkerProcess, message: FromWorker) -> None:
         if isinstance(message, Serving):
             worker.serving = True
         elif isinstance(message, Leaving):
             worker.leaving = True
             worker.tell(Drain())
+        elif isinstance(message, Ask):
+            self._orders.give(worker, message)
+        elif isinstance(message, Done):
+            self._orders.hear(worker, message)
         else:
             worker.loaded = message
             logger.info("%s has loaded: %d of %d versions READY", worker.name, *counted(message))

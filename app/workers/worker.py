@@ -12,7 +12,8 @@ from app.metrics import Metrics
 from app.model import Loader
 from app.repository import Repository
 from app.serving import configuration, leave
-from app.workers.messages import Assignment, Loaded, Version
+from app.workers.control import SharedControl
+from app.workers.messages import Assignment, FromWorker, Loaded, Version
 from app.workers.processes import HEARD_BY_SUPERVISOR
 from app.workers.server import WorkerServer
 
@@ -40,13 +41,18 @@ def server_of(assignment: Assignment, loader: Loader | None) -> WorkerServer:
     def on_loaded(repository: Repository, _: float) -> None:
         server.tell_from_thread(loaded(repository, assignment))
 
-    known = peers.Peers(("the other workers have not been heard of yet",))
+    def tell(message: FromWorker) -> None:
+        server.tell(message)
+
+    control = SharedControl(tell, lambda repository: loaded(repository, assignment))
+    known = peers.Peers(("the other workers have not been heard of yet",), assignment.unloaded, control.around)
     metrics = Metrics(assignment.sheets, assignment.number)
     server = WorkerServer(
         configuration(create_app(settings, loader, on_loaded, known, metrics), settings),
         pipe=socket.socket(fileno=assignment.pipe),
         channel=socket.socket(fileno=assignment.channel),
         known=known,
+        control=control,
     )
     return server
 

@@ -1,6 +1,7 @@
 """Files of keys."""
 
 from pathlib import Path
+from typing import Any
 
 from app.keys import line_of, new_key
 
@@ -12,3 +13,10 @@ def write_keys(path: Path, *names: str) -> dict[str, str]:
     fresh.write_text("# who may come in\n\n" + "".join(f"{line_of(*item)}\n" for item in keys.items()))
     fresh.replace(path)
     return keys
+
+
+def controlling(folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The settings that let an admin load and unload, and the admin's headers; the keys lie in the folder."""
+    path = folder / "admins.txt"
+    keys = write_keys(path, "ada")
+    return {"repository_control": True, "admin_keys_file": path}, {"X-API-Key": keys["ada"]}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.main import LOADING, create_app
-from app.repository import Repository
+from app.main import create_app
+from app.repository import LOADING, Repository
 from app.settings import Settings
 from gyoza.inference.checks import Golden
 from tests.app.worlds import TinyFlow, client_of, put, tiny_loader

@@ -7,15 +7,15 @@ from typing import Any
 from starlette.requests import Request
 
 from app.api.bodies import body_limit, coding_of, joined, read_body
+from app.api.control import flow_of, require_control
 from app.api.dependencies import Services, services_of
 from app.api.headers import headers_of
-from app.api.v2.control import Control
 from app.api.v2.models import lack_of, served
 from app.api.v2.schemas import IndexItem, Loaded, Unloaded
 from app.codecs.json import decode_surely
 from app.codecs.oip.header import parameters_of
-from app.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound, NotReady
-from app.repository import State
+from app.errors import Conflict, FieldError, InvalidInput, NotFound, NotReady
+from app.repository import Control, State
 
 OPERATION_FAILED = (Conflict, NotFound, NotReady)
 
@@ -53,26 +53,17 @@ async def asked(request: Request) -> tuple[Control, str]:
     """Return what loads and unloads, and the name that a path means, once the body asks for nothing else.
 
     Raises:
-        Forbidden: Nobody may.
+        Forbidden: Nobody may, or not with this key.
+        Unauthorized: No key came that is known.
         InvalidInput: The body brings a configuration or files of its own.
     """
-    control = services_of(request).control
-    if control is None:
-        raise Forbidden(
-            "Loading and unloading must be switched on, and is not. Whoever runs the server may set "
-            "GYOZA_REPOSITORY_CONTROL=true."
-        )
+    control = require_control(request)
     parameters = parameters_of(await json_of(request), "parameters")
     if "config" in parameters or any(name.startswith("file:") for name in parameters):
         raise InvalidInput(
             FieldError("parameters", "must bring no config and no files: models are loaded as they lie in their folder")
         )
     return control, request.path_params["model"]
-
-
-def flow_of(name: str) -> str:
-    """Return the flow that a name means: its own, or that of one of its three models. A flow's name has no dot."""
-    return name.partition(".")[0]
 
 
 def items(services: Services) -> Iterator[IndexItem]:

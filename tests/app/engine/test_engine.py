@@ -13,29 +13,28 @@ import pytest
 from app.engine import Engine
 from app.errors import NotReady
 from app.model import Primitive
-from app.repository import Repository
 from app.tensors import log_likelihood
 from tests.app.worlds import coupled, loaded, put, rows
 
 
-def engine_of(repository: Repository) -> Engine:
+def small_engine() -> Engine:
     """An engine with small batches."""
-    return Engine(repository, threads=2, max_batch_rows=8, max_queue_rows=64)
+    return Engine(threads=2, max_batch_rows=8, max_queue_rows=64)
 
 
 async def test_the_primitives(tmp_path: Path) -> None:
     """Encode gives codes, logdet and log-likelihood, invert the latents again, whether they take one pass or several."""
     put(tmp_path, text="coupled")
-    engine = engine_of(loaded(tmp_path))
+    engine, entry = small_engine(), loaded(tmp_path).find("tiny")
     try:
         for count in (1, 8, 50):
             latents, deadline = rows(count), time.monotonic() + 10
-            codes, logdet, likelihood = await engine.run("tiny", 1, Primitive.ENCODE, latents, deadline)
+            codes, logdet, likelihood = await engine.run(entry, Primitive.ENCODE, latents, deadline)
             expected_codes, expected_logdet = coupled().encode(latents)
             np.testing.assert_allclose(codes, expected_codes, rtol=1e-12)
             np.testing.assert_allclose(logdet, expected_logdet, rtol=1e-12)
             np.testing.assert_allclose(likelihood, log_likelihood(codes, logdet), rtol=1e-12)
-            (again,) = await engine.run("tiny", 1, Primitive.INVERT, codes, deadline)
+            (again,) = await engine.run(entry, Primitive.INVERT, codes, deadline)
             np.testing.assert_allclose(again, latents, atol=1e-12)
     finally:
         engine.close()
@@ -44,9 +43,9 @@ async def test_the_primitives(tmp_path: Path) -> None:
 async def test_only_ready_models_run(tmp_path: Path) -> None:
     """A version that is not READY does not run."""
     put(tmp_path, text="unproven")
-    engine = engine_of(loaded(tmp_path))
+    engine, entry = small_engine(), loaded(tmp_path).find("tiny")
     with pytest.raises(NotReady, match="UNAVAILABLE"):
-        await engine.run("tiny", 1, Primitive.ENCODE, rows(1), time.monotonic() + 10)
+        await engine.run(entry, Primitive.ENCODE, rows(1), time.monotonic() + 10)
     engine.close()
 
 
@@ -54,12 +53,13 @@ async def test_no_model_is_held(tmp_path: Path) -> None:
     """The engine keeps no model alive that the repository has let go."""
     put(tmp_path)
     repository = loaded(tmp_path)
-    engine = engine_of(repository)
-    await engine.run("tiny", 1, Primitive.ENCODE, rows(1), time.monotonic() + 10)
-    model = weakref.ref(repository.model("tiny", 1))
-    repository._entries = {}
+    engine = small_engine()
+    await engine.run(repository.find("tiny"), Primitive.ENCODE, rows(1), time.monotonic() + 10)
+    model = weakref.ref(repository.ready("tiny")[1])
+    repository.unload("tiny")
     gc.collect()
     assert model() is None
+    assert engine.stats() == {}
     engine.close()
 
 
@@ -67,14 +67,14 @@ async def test_the_counts_of_each_queue(tmp_path: Path) -> None:
     """Every primitive of every model that was asked has counts of its own."""
     put(tmp_path, text="coupled")
     put(tmp_path, "other")
-    engine = engine_of(loaded(tmp_path))
+    engine, repository = small_engine(), loaded(tmp_path)
     assert engine.stats() == {}
     for model, primitive, count in (
         ("tiny", Primitive.ENCODE, 3),
         ("tiny", Primitive.INVERT, 9),
         ("other", "encode", 1),
     ):
-        await engine.run(model, 1, Primitive(primitive), rows(count), time.monotonic() + 10)
+        await engine.run(repository.find(model), Primitive(primitive), rows(count), time.monotonic() + 10)
     assert {lane: (stats.requests, stats.passes, stats.rows) for lane, stats in engine.stats().items()} == {
         ("tiny", 1, Primitive.ENCODE): (1, 1, 3),
         ("tiny", 1, Primitive.INVERT): (1, 2, 9),
@@ -87,13 +87,16 @@ async def test_models_share_the_pool(tmp_path: Path) -> None:
     """Many requests to several models and primitives at once are each answered as if they were alone."""
     for name in "abc":
         put(tmp_path, name, text="coupled")
-    engine = Engine(loaded(tmp_path), threads=2, max_batch_rows=8, max_queue_rows=1000)
+    engine = Engine(threads=2, max_batch_rows=8, max_queue_rows=1000)
+    find = loaded(tmp_path).find
     asked = [("abc"[number % 3], rows(1 + number % 20, seed=number)) for number in range(60)]
     deadline = time.monotonic() + 30
-    codes = await asyncio.gather(*(engine.run(name, 1, Primitive.ENCODE, latents, deadline) for name, latents in asked))
+    codes = await asyncio.gather(
+        *(engine.run(find(name), Primitive.ENCODE, latents, deadline) for name, latents in asked)
+    )
     again = await asyncio.gather(
         *(
-            engine.run(name, 1, Primitive.INVERT, code, deadline)
+            engine.run(find(name), Primitive.INVERT, code, deadline)
             for (name, _), (code, *_) in zip(asked, codes, strict=True)
         )
     )
@@ -108,8 +111,8 @@ async def test_models_share_the_pool(tmp_path: Path) -> None:
 async def test_a_closed_engine_is_not_ready(tmp_path: Path) -> None:
     """When the engine closes, what waits ends as not ready, and so does whatever comes after."""
     put(tmp_path)
-    engine = Engine(loaded(tmp_path), threads=2, max_batch_rows=8, max_queue_rows=64, batch_delay_s=10.0)
-    ask = partial(engine.run, "tiny", 1, Primitive.ENCODE, rows(1), time.monotonic() + 10)
+    engine = Engine(threads=2, max_batch_rows=8, max_queue_rows=64, batch_delay_s=10.0)
+    ask = partial(engine.run, loaded(tmp_path).find("tiny"), Primitive.ENCODE, rows(1), time.monotonic() + 10)
     waiting = asyncio.create_task(ask())
     await asyncio.sleep(0)
     engine.close()

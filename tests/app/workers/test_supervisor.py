@@ -24,6 +24,7 @@ from app.peers import Peers
 from app.serving import open_port
 from app.settings import Settings
 from app.workers.channel import MOST_WAITING
+from app.workers.control import SharedControl
 from app.workers.messages import Loaded, Version
 from app.workers.processes import Launcher, WorkerProcess
 from app.workers.server import WorkerServer
@@ -32,6 +33,8 @@ from tests.app.servers import ROOT, SECONDS, serving
 from tests.app.worlds import LATENTS, command_of, put
 
 WORKERS = 2
+NOBODY = SharedControl(lambda _: None, lambda _: Loaded(ready=False, versions=(), story=""))
+"""A control without a supervisor."""
 
 
 @contextmanager
@@ -325,7 +328,7 @@ async def test_a_signal_before_it_serves_is_remembered(tmp_path: Path) -> None:
     """A worker that is asked to end before it has begun ends as soon as it has."""
     pipe, channel = socket.socketpair()
     with pipe, channel:
-        server = WorkerServer(uvicorn.Config(create_app()), pipe, channel, Peers())
+        server = WorkerServer(uvicorn.Config(create_app()), pipe, channel, Peers(), NOBODY)
         server.handle_exit(signal.SIGINT, None)
         assert not server.should_exit
         server.handle_exit(signal.SIGTERM, None)

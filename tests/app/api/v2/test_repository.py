@@ -1,17 +1,17 @@
 """The repository extension: the index, loading and unloading."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from app import main
 from app.api.dependencies import Services
 from app.errors import Conflict, NotFound
+from tests.app.keyrings import controlling
 from tests.app.worlds import app_of, client_of, put
 
 NAMES = ["tiny.encode", "tiny.factors", "tiny.invert"]
@@ -44,11 +44,16 @@ def control() -> Recorded:
 
 
 @pytest.fixture
-def controlled(folder: Path, control: Recorded, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
-    """An application whose repository can be controlled."""
+async def controlled(
+    folder: Path, control: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An admin's client of an application whose repository can be controlled."""
+    settings, headers = controlling(folder)
     open_services: Callable[..., Services] = main.open_services
     monkeypatch.setattr(main, "open_services", lambda *given: replace(open_services(*given), control=control))
-    return app_of(folder)
+    async with client_of(app_of(folder, **settings)) as client:
+        client.headers.update(headers)
+        yield client
 
 
 @pytest.mark.parametrize("path", ["/v2/repository/index", "/v2/repository/models/index"])
@@ -81,13 +86,14 @@ async def test_nobody_may_load_by_default(client: httpx.AsyncClient, verb: str) 
 
 @pytest.mark.parametrize("verb", ["load", "unload"])
 @pytest.mark.parametrize("prefix", ["", "/any"])
-async def test_any_name_means_the_whole_flow(controlled: FastAPI, control: Recorded, verb: str, prefix: str) -> None:
+async def test_any_name_means_the_whole_flow(
+    controlled: httpx.AsyncClient, control: Recorded, verb: str, prefix: str
+) -> None:
     """The flow's name and any of its three load and unload the flow, with an empty body or parameters."""
     bodies: list[dict[str, Any]] = [{}, {"json": {}}, {"json": {"parameters": {"unload_dependents": False}}}]
-    async with client_of(controlled) as client:
-        for name, body in zip(("tiny", "tiny.encode", "tiny.invert"), bodies, strict=True):
-            answer = await client.post(f"/v2/repository{prefix}/models/{name}/{verb}", **body)
-            assert (answer.status_code, answer.json()) == (200, {"name": name, verb: True})
+    for name, body in zip(("tiny", "tiny.encode", "tiny.invert"), bodies, strict=True):
+        answer = await controlled.post(f"/v2/repository{prefix}/models/{name}/{verb}", **body)
+        assert (answer.status_code, answer.json()) == (200, {"name": name, verb: True})
     assert control.asked == [(verb, "tiny")] * 3
 
 
@@ -98,17 +104,17 @@ async def test_any_name_means_the_whole_flow(controlled: FastAPI, control: Recor
         ("unload", 404, "failed to unload 'bad.encode': There is no bad"),
     ],
 )
-async def test_what_fails_says_why(controlled: FastAPI, verb: str, status: int, text: str) -> None:
+async def test_what_fails_says_why(controlled: httpx.AsyncClient, verb: str, status: int, text: str) -> None:
     """A flow that can't be loaded or unloaded is told in the words that clients look for."""
-    async with client_of(controlled) as client:
-        answer = await client.post(f"/v2/repository/models/bad.encode/{verb}")
+    answer = await controlled.post(f"/v2/repository/models/bad.encode/{verb}")
     assert (answer.status_code, answer.json()["error"]) == (status, text)
 
 
 @pytest.mark.parametrize("parameters", [{"config": "{}"}, {"file:1/model.onnx": "AA"}, [1]])
-async def test_files_do_not_come_over_the_wire(controlled: FastAPI, control: Recorded, parameters: Any) -> None:
+async def test_files_do_not_come_over_the_wire(
+    controlled: httpx.AsyncClient, control: Recorded, parameters: Any
+) -> None:
     """A configuration or files in the request are refused: models are loaded as they lie in their folder."""
-    async with client_of(controlled) as client:
-        answer = await client.post("/v2/repository/models/tiny/load", json={"parameters": parameters})
+    answer = await controlled.post("/v2/repository/models/tiny/load", json={"parameters": parameters})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-input")
     assert control.asked == []

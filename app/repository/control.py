@@ -1,0 +1,137 @@
+"""Loading and unloading while the service runs."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from threading import Thread
+from typing import Protocol
+from weakref import WeakSet
+
+from app.errors import GyozaError
+from app.model import Model
+from app.repository.repository import Repository
+
+logger = logging.getLogger("gyoza.repository")
+
+LOADING = "gyoza-loading"
+"""The name of threads that load models."""
+POLL_S = 0.02
+
+
+class Control(Protocol):
+    """Loads and unloads the models of the repository."""
+
+    async def load(self, name: str) -> None:
+        """Load every version of a flow anew; until it is READY, what was READY before serves.
+
+        Raises:
+            GyozaError: It can't be loaded; what was READY before still serves.
+        """
+
+    async def unload(self, name: str) -> None:
+        """Serve a flow no more, once what is under way is answered.
+
+        Raises:
+            GyozaError: There is no such flow.
+        """
+
+
+class OwnControl:
+    """Loads and unloads the models of this process, one after the other, beside the serving.
+
+    Args:
+        repository: Where they are.
+        patience_s: So long requests to a model that is served no more may take; its memory is freed after the last of them.
+    """
+
+    def __init__(self, repository: Repository, patience_s: float) -> None:
+        """Do nothing yet."""
+        self.repository = repository
+        self._patience_s = patience_s
+        self._turn = asyncio.Lock()
+        self._freeing: asyncio.Task[None] | None = None
+
+    async def load(self, name: str) -> None:
+        """Load what is new or changed of a model; see ``Repository.load``."""
+        async with self._turn:
+            await self._until_freed()
+            before = self._models(name)
+            try:
+                await beside(partial(self.repository.load, name))
+            finally:
+                self._freeing = asyncio.create_task(self._free(before, name))
+
+    async def unload(self, name: str) -> None:
+        """Unload a model, and return when its memory is free; see ``Repository.unload``."""
+        async with self._turn:
+            await self._until_freed()
+            before = self._models(name)
+            await beside(partial(self.repository.unload, name))
+            await self._free(before, name)
+
+    def close(self) -> None:
+        """Wait for nothing more."""
+        if self._freeing is not None:
+            self._freeing.cancel()
+
+    def _models(self, name: str) -> WeakSet[Model]:
+        return WeakSet(
+            entry.model for entry in self.repository.entries if entry.name == name and entry.model is not None
+        )
+
+    async def _until_freed(self) -> None:
+        """Let what was served before go first, lest three of one model are in memory."""
+        if self._freeing is not None:
+            await asyncio.wait([self._freeing])
+
+    async def _free(self, before: WeakSet[Model], name: str) -> None:
+        """Free the memory of models that are served no more, when the last request to them is answered."""
+        gone = before - self._models(name)
+        end = asyncio.get_running_loop().time() + self._patience_s
+        while gone and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(POLL_S)
+        if gone:
+            logger.warning("%d models are still in use by requests, though they are served no more", len(gone))
+        await beside(tidy)
+
+
+def tidy() -> None:
+    """Free what nothing leads to any more, and look at what is left no more.
+
+    What loading leaves stays for long; looking at it again in each collection takes up to 100 ms.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+async def beside(work: Callable[[], None]) -> None:
+    """Do work in a thread of its own: a daemon, since a load can't be interrupted and the process may end in one."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: Exception | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        error: Exception | None = None
+        try:
+            work()
+        except GyozaError as found:
+            # Its traceback would hold what was served before.
+            error = found.with_traceback(None)
+        except Exception as found:  # noqa: BLE001 - whoever waits gets it.
+            error = found
+        with suppress(RuntimeError):  # The loop is closed: nobody waits.
+            loop.call_soon_threadsafe(settle, error)
+
+    Thread(target=run, name=LOADING, daemon=True).start()
+    await done

@@ -1,0 +1,86 @@
+"""What one worker asks for and all do: loading and unloading, as the supervisor sees it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import count
+
+from app.workers.messages import Answered, Ask, Done, Fault, Order
+from app.workers.processes import WorkerProcess
+
+
+@dataclass
+class Pending:
+    """An order that not all workers are done with."""
+
+    asker: WorkerProcess
+    ask: Ask
+    waiting: set[WorkerProcess]
+    done: int = 0
+    """So many workers answered."""
+    faults: dict[str, Fault] = field(default_factory=dict)
+    """The names of workers that could not do it, and why."""
+
+    @property
+    def fault(self) -> Fault | None:
+        """What whoever asked is told: that of all workers, or which of them had one; None where none had."""
+        if not self.faults:
+            return None
+        first, *others = self.faults.values()
+        if len(self.faults) == self.done and all(other.kind == first.kind for other in others):
+            return first
+        text = "; ".join(f"{name}: {fault.text}" for name, fault in self.faults.items())
+        return Fault(kind="conflict", text=f"Every worker must {self.ask.verb} {self.ask.model}. {text}")
+
+
+class Orders:
+    """Passes on what a worker asks for to all of them, and answers it when all are done.
+
+    Args:
+        workers: Those that are there now.
+        unloaded: The models that are unloaded; kept up to date, for workers that are started later.
+    """
+
+    def __init__(self, workers: Callable[[], Iterable[WorkerProcess]], unloaded: set[str]) -> None:
+        """Have no order."""
+        self._workers = workers
+        self._unloaded = unloaded
+        self._numbers = count()
+        self._pending: dict[int, Pending] = {}
+
+    def give(self, asker: WorkerProcess, ask: Ask) -> None:
+        """Let all workers do what one asks for."""
+        (self._unloaded.add if ask.verb == "unload" else self._unloaded.discard)(ask.model)
+        number, workers = next(self._numbers), [*self._workers()]
+        self._pending[number] = Pending(asker, ask, {*workers})
+        for worker in workers:
+            worker.tell(Order(number=number, verb=ask.verb, model=ask.model))
+
+    def greet(self, worker: WorkerProcess, known: frozenset[str]) -> None:
+        """Tell a worker what was asked while it was started, when it knew of these unloaded models."""
+        for verb, models in (("unload", self._unloaded - known), ("load", known - self._unloaded)):
+            for model in sorted(models):
+                worker.tell(Order.model_validate({"number": next(self._numbers), "verb": verb, "model": model}))
+
+    def hear(self, worker: WorkerProcess, done: Done) -> None:
+        """Note that a worker is done with an order."""
+        pending = self._pending.get(done.number)
+        if pending is not None:  # Nobody waits for what a worker was greeted with.
+            pending.done += 1
+            if done.fault is not None:
+                pending.faults[worker.name] = done.fault
+            self._leave(worker, done.number, pending)
+
+    def lose(self, worker: WorkerProcess) -> None:
+        """Wait no more for a worker that has ended: the next one loads what is there when it starts."""
+        for number, pending in [*self._pending.items()]:
+            self._leave(worker, number, pending)
+
+    def _leave(self, worker: WorkerProcess, number: int, pending: Pending) -> None:
+        pending.waiting.discard(worker)
+        if pending.waiting:
+            return
+        del self._pending[number]
+        fault = pending.fault
+        if fault is not None and fault.kind == "not found":
+            self._unloaded.discard(pending.ask.model)
+        pending.asker.tell(Answered(number=pending.ask.number, fault=fault))
