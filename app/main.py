@@ -30,7 +30,8 @@ from app.api.v2.infer import infer_routes
 from app.api.v2.routes import v2_router
 from app.engine import Engine
 from app.errors import GyozaError
-from app.metrics import Metrics, gauges_of
+from app.lifecycle import Lifecycle
+from app.metrics import Metrics
 from app.model import Loader, load_with_keras
 from app.peers import Peers
 from app.repository import LOADING, OwnControl, Repository, tidy
@@ -51,19 +52,20 @@ class Service(FastAPI):
     Args:
         settings: Who may come in.
         metrics: Where requests are counted.
+        lifecycle: Whether the process is about to end.
         **options: FastAPI's.
 
     Raises:
         KeysFileError: A file of keys can't be read.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, **options: Any) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, lifecycle: Lifecycle, **options: Any) -> None:
         """Put everything around everything."""
         super().__init__(**options)
         self.access = AccessLog(metrics)
         guarded = guard(Shortcut(super().__call__), settings)
         caught = with_prefix(LastNet(Refusals(guarded)), settings.root_path)
-        self._outermost = RequestMiddleware(with_cors(caught, settings.origins), self.access)
+        self._outermost = RequestMiddleware(with_cors(caught, settings.origins), self.access, lifecycle)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -74,12 +76,13 @@ class Service(FastAPI):
         return cast("ServerErrorMiddleware", super().build_middleware_stack()).app
 
 
-def create_app(
+def create_app(  # noqa: PLR0913, PLR0917 - what differs between a server, a worker and a test
     settings: Settings | None = None,
     loader: Loader | None = None,
     on_loaded: OnLoaded = lambda *_: None,
     peers: Peers | None = None,
     counts: Metrics | None = None,
+    lifecycle: Lifecycle | None = None,
 ) -> FastAPI:
     """Wire the service.
 
@@ -90,22 +93,27 @@ def create_app(
         on_loaded: Told when the models are loaded.
         peers: The workers beside this one, which must be ready too; by default there are none.
         counts: Where everything is counted; by default for this process alone.
+        lifecycle: Where the process is between its start and its end; told when the models are loaded.
 
     Returns:
         The application. Its lifespan loads the models beside the serving, and closes what it opened.
     """
     settings = settings or Settings()
     counts = counts or Metrics()
+    lifecycle = lifecycle or Lifecycle()
     loader = loader or partial(load_with_keras, trusted_modules=settings.trusted)
 
     app = Service(
         settings,
         counts,
+        lifecycle,
         title="gyoza",
         version=gyoza.__version__,
         summary="Disentangling normalizing flows: latents to factors and back.",
         routes=[*flow_routes(), *infer_routes()],
-        lifespan=partial(lifespan, partial(open_services, settings, loader, peers or Peers(), counts), on_loaded),
+        lifespan=partial(
+            lifespan, partial(open_services, settings, loader, peers or Peers(), counts, lifecycle), on_loaded
+        ),
         exception_handlers={GyozaError: on_gyoza_error, HTTPException: on_http_error},
         openapi_url=None,
         redirect_slashes=False,
@@ -126,7 +134,7 @@ async def lifespan(
     """Open what lives as long as the application, load beside the serving, and close at the end."""
     services = open_all()
     # A daemon, since a load can't be interrupted: the process may end in the middle of one.
-    Thread(target=load, args=(services.repository, on_loaded), name=LOADING, daemon=True).start()
+    Thread(target=load, args=(services, on_loaded), name=LOADING, daemon=True).start()
     showing = asyncio.create_task(show_gauges(services)) if services.metrics.is_shared else None
     try:
         yield {"services": services}
@@ -141,11 +149,11 @@ async def lifespan(
 async def show_gauges(services: Services) -> None:
     """Show other workers what is as it is now, again and again."""
     while True:
-        services.metrics.show(gauges_of(services.engine, services.repository))
+        services.metrics.show(metrics.gauges(services))
         await asyncio.sleep(SHOWN_EVERY_S)
 
 
-def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metrics) -> Services:
+def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metrics, lifecycle: Lifecycle) -> Services:
     """Open all that lives as long as the application."""
     repository = Repository(
         settings.models_dir, settings.default_model, loader, settings.max_batch_rows, peers.unloaded
@@ -156,16 +164,20 @@ def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metr
         max_queue_rows=settings.queue_rows,
         batch_delay_s=settings.batch_delay_ms / 1e3,
         on_pass=counts.passed,
+        longest_pass_s=settings.request_timeout_s,
     )
     control = peers.control_of(OwnControl(repository, settings.request_timeout_s + GRACE_S))
-    return Services(settings, repository, engine, peers, counts, control if settings.repository_control else None)
+    return Services(
+        settings, repository, engine, peers, counts, lifecycle, control if settings.repository_control else None
+    )
 
 
-def load(repository: Repository, on_loaded: OnLoaded) -> None:
+def load(services: Services, on_loaded: OnLoaded) -> None:
     """Load every model and tell so, unless the repository was closed meanwhile."""
-    start = time.perf_counter()
+    start, repository = time.perf_counter(), services.repository
     repository.load_all()
     if repository.closed:
         return
     tidy()
+    services.lifecycle.loaded = True
     on_loaded(repository, time.perf_counter() - start)

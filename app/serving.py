@@ -10,10 +10,13 @@ from typing import Any, NoReturn
 import uvicorn
 
 from app.http import HTTP
-from app.repository import LOADING
+from app.lifecycle import Lifecycle
+from app.listener import BACKLOG
+from app.server import PortServer
 from app.settings import Settings
 
-BACKLOG = 2048
+OWN_THREADS = "gyoza-"
+"""What the names of all threads begin with that are started here."""
 
 
 def open_port(settings: Settings) -> socket.socket:
@@ -33,12 +36,22 @@ def url_of(settings: Settings, listener: socket.socket) -> str:
     return f"{scheme}://{shown}:{listener.getsockname()[1]}"
 
 
-def run(app: Any, settings: Settings, listener: socket.socket) -> None:
-    """Serve until a signal asks to stop, then end with the code 0."""
-    # uvicorn raises the signal again when it has stopped: this turns it into an ordinary end.
+def run(app: Any, settings: Settings, port: socket.socket, lifecycle: Lifecycle) -> NoReturn:
+    """Serve until a signal asks to stop, then end the process: with 0, or with 1 if a request was cut.
+
+    Args:
+        app: The application, which knows the lifecycle too.
+        settings: How to serve.
+        port: The socket that listens.
+        lifecycle: Kept up to date.
+    """
+    # For signals that come before the server hears them, or after.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: leave())
-    uvicorn.Server(configuration(app, settings)).run(sockets=[listener])
+    port.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Every connection inherits it.
+    server = PortServer(configuration(app, settings), settings, lifecycle, port)
+    server.run()
+    leave(server.code)
 
 
 def configuration(app: Any, settings: Settings) -> uvicorn.Config:
@@ -51,19 +64,13 @@ def configuration(app: Any, settings: Settings) -> uvicorn.Config:
         server_header=False,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
-        timeout_graceful_shutdown=grace_s(settings),
     )
 
 
-def grace_s(settings: Settings) -> int:
-    """Return the seconds that requests have to end once a signal asked to stop."""
-    return int(settings.request_timeout_s) + 1
-
-
-def leave() -> NoReturn:
-    """End the process with the code 0."""
+def leave(code: int = 0) -> NoReturn:
+    """End the process."""
     sys.stdout.flush()
-    if any(thread.name == LOADING for thread in threading.enumerate()):
-        # Keras is being imported or is at work: taking the interpreter apart around it would abort the process.
-        os._exit(0)
-    sys.exit(0)
+    if any(thread.name.startswith(OWN_THREADS) for thread in threading.enumerate()):
+        # A load runs, or a pass that nobody waits for: taking the interpreter apart around it would wait, or abort.
+        os._exit(code)
+    sys.exit(code)

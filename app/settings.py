@@ -40,6 +40,15 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(
         30.0, gt=0, allow_inf_nan=False, description="Seconds after which a request without answer gets 504."
     )
+    pre_stop_delay_s: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds from a signal to stop, since when /readyz is 503, to the port's closing.",
+    )
+    drain_timeout_s: float = Field(
+        30.0, ge=0, allow_inf_nan=False, description="Seconds that requests have to end once the port is closed."
+    )
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people (text) or machines (json).")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     root_path: str = Field("", description="Path prefix of a proxy, whether or not it strips it, such as /gyoza.")

@@ -7,6 +7,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from app.engine import Engine
+from app.lifecycle import Lifecycle
 from app.metrics import Metrics
 from app.peers import Peers
 from app.repository import Control, Repository
@@ -22,6 +23,7 @@ class Services:
     engine: Engine
     peers: Peers
     metrics: Metrics
+    lifecycle: Lifecycle
     control: Control | None = None
     """What loads and unloads models; None: nobody may."""
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.api.dependencies import ServicesDependency
+from app.api.dependencies import Services, ServicesDependency
 from app.api.openapi import problems
 from app.errors import NotReady
 from app.repository import LOADING_RETRY_S, Entry, Repository, State
@@ -21,14 +21,26 @@ async def livez() -> Status:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Tell whether the models are ready", responses=problems([503]))
 async def readyz(services: ServicesDependency) -> Status:
-    """All versions found must be READY; with GYOZA_STRICT_READINESS=false, at least one; and so in every worker."""
-    if not services.repository.is_ready(strict=services.settings.strict_readiness):
-        raise NotReady(why_not(services.repository), LOADING_RETRY_S)
-    if services.peers.waiting:
-        raise NotReady(
-            f"Every worker must be ready. {'; '.join(services.peers.waiting)}. Try again in a moment.", LOADING_RETRY_S
-        )
+    """All versions found must be READY, or with GYOZA_STRICT_READINESS=false at least one, in every worker.
+
+    So it is not while the server drains, or while a pass does not come back.
+    """
+    if reason := why_not_ready(services):
+        raise NotReady(reason, LOADING_RETRY_S)
     return Status(status="ready")
+
+
+def why_not_ready(services: Services) -> str | None:
+    """Say why the server is not ready; None: it is."""
+    if services.lifecycle.draining:
+        return "The server is draining, since it was asked to end. Ask another one."
+    if fault := services.engine.fault:
+        return f"Passes must come back. {fault}. Restart the server if this stays so."
+    if not services.repository.is_ready(strict=services.settings.strict_readiness):
+        return why_not(services.repository)
+    if services.peers.waiting:
+        return f"Every worker must be ready. {'; '.join(services.peers.waiting)}. Try again in a moment."
+    return None
 
 
 def why_not(repository: Repository) -> str:

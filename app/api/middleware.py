@@ -12,10 +12,12 @@ from app.api.access import AccessLog
 from app.api.error_handlers import on_bug
 from app.api.exchange import EXCHANGE, Exchange
 from app.errors import PassFailed
+from app.lifecycle import Lifecycle
 
 logger = logging.getLogger("gyoza.api")
 
 HEADER = b"x-request-id"
+LAST = (b"connection", b"close")
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 """Ids that can't hurt in a header or a log line."""
 CLIENT_CLOSED = 499
@@ -29,12 +31,14 @@ class RequestMiddleware:
     Args:
         app: What answers requests.
         access: What writes them down.
+        lifecycle: Whether the process is about to end: then answers are the last ones on their connections.
     """
 
-    def __init__(self, app: ASGIApp, access: AccessLog) -> None:
+    def __init__(self, app: ASGIApp, access: AccessLog, lifecycle: Lifecycle | None = None) -> None:
         """Wrap the application."""
         self._app = app
         self._access = access
+        self._lifecycle = lifecycle or Lifecycle()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request through; anything else than HTTP as it is."""
@@ -50,6 +54,8 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (HEADER, request_id.encode("ascii"))]
+                if self._lifecycle.draining:
+                    message["headers"].append(LAST)
             await send(message)
 
         try:

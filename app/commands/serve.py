@@ -15,6 +15,7 @@ from app.announcement import count_ready, headline, shown_folder, story
 from app.commands.ending import fail
 from app.http.files import raise_file_limit
 from app.keys import KeyRing, KeysFileError
+from app.lifecycle import Lifecycle
 from app.logs import configure_logging
 from app.main import create_app
 from app.repository import Repository
@@ -67,7 +68,8 @@ def serve(**given: Any) -> None:
         typer.echo(story(url, repository, settings))
 
     limit_blas(os.environ)
-    run(create_app(settings, on_loaded=announce), settings, listener)
+    lifecycle = Lifecycle()
+    run(create_app(settings, on_loaded=announce, lifecycle=lifecycle), settings, listener, lifecycle)
 
 
 def settings_of(given: dict[str, Any]) -> Settings:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -67,6 +68,8 @@ class Batcher:
         self._delay_s = limits.delay_s
         self._queue = RowQueue(limits.max_batch_rows, limits.max_queue_rows)
         self._tally = Tally(seconds)
+        self.running_since: float | None = None
+        """When the pass began that is computed in the pool now, on the clock of ``time.monotonic``."""
         self._running_rows = 0
         self._next: asyncio.Handle | None = None
         self._is_patient = False
@@ -190,14 +193,18 @@ class Batcher:
         self._running_rows = rows
         for job in (*self._queue, *(piece.job for piece in pieces)):
             self._watch(job)
-        start, loop = time.monotonic(), asyncio.get_running_loop()
-        self._pool.submit(compute, self._function, pieces).add_done_callback(
-            lambda done: loop.call_soon_threadsafe(self._finish, pieces, done, start)
-        )
+        self.running_since = start = time.monotonic()
+        loop = asyncio.get_running_loop()
+
+        def finish_soon(done: Future[Computed]) -> None:
+            with suppress(RuntimeError):  # The loop is closed: nobody waits.
+                loop.call_soon_threadsafe(self._finish, pieces, done, start)
+
+        self._pool.submit(compute, self._function, pieces).add_done_callback(finish_soon)
 
     def _finish(self, pieces: Sequence[Piece], done: Future[Computed], start: float) -> None:
         now = time.monotonic()
-        self._running_rows = 0
+        self.running_since, self._running_rows = None, 0
         if done.cancelled():
             for job, _, _ in pieces:
                 self._refuse(job, Refusal.CLOSED, ending())
@@ -280,7 +287,7 @@ def ending() -> NotReady:
     return NotReady("This process is about to end. Try again.")
 
 
-def failed(error: Exception) -> PassFailed:
+def failed(error: BaseException) -> PassFailed:
     """Say that a pass failed, and of what."""
     found = PassFailed(f"the pass raised {type(error).__name__}")
     found.__cause__ = error

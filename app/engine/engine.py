@@ -1,8 +1,10 @@
 """The engine: all that the API sees of computing."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Thread
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -17,6 +19,11 @@ from app.tensors import log_likelihood
 from app.timings import Timings
 from gyoza.inference import CompiledFlow
 from gyoza.inference.plan import Floats
+
+SLOW_S = 10.0
+"""No pass is a fault before that."""
+CLOSE_S = 1.0
+"""So long passes that run are waited for at the end; their requests have been answered, or cut, before."""
 
 
 class Lane(NamedTuple):
@@ -36,16 +43,18 @@ class Engine:
         threads: So many passes are computed at once, and so many parts of one.
         max_batch_rows: The most rows in one pass.
         max_queue_rows: The most rows that wait in one queue.
+        longest_pass_s: A pass that takes longer, and longer than ``SLOW_S``, is a fault.
         batch_delay_s: So long an incomplete batch waits for more rows.
         on_pass: Told of each pass in which queue its rows were, and how many they were.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a limit of its own
         self,
         *,
         threads: int,
         max_batch_rows: int,
         max_queue_rows: int,
+        longest_pass_s: float = 0.0,
         batch_delay_s: float = 0.0,
         on_pass: Callable[[Lane, int], None] = lambda *_: None,
     ) -> None:
@@ -53,6 +62,7 @@ class Engine:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-compute")
         self._helpers = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-part")
         self._threads = threads
+        self._longest_pass_s = max(longest_pass_s, SLOW_S)
         self._limits = Limits(max_batch_rows, max_queue_rows, batch_delay_s)
         self._on_pass = on_pass
         self._batchers: WeakKeyDictionary[Model, dict[Lane, Batcher]] = WeakKeyDictionary()
@@ -91,11 +101,29 @@ class Engine:
         """Return what was done so far for each model that was asked and is still served."""
         return {lane: batcher.stats for lanes in self._batchers.values() for lane, batcher in lanes.items()}
 
+    @property
+    def fault(self) -> str | None:
+        """Which pass has not come back for too long, whatever became of its thread; None: all do."""
+        now = time.monotonic()
+        for lanes in self._batchers.values():
+            for lane, batcher in lanes.items():
+                if now - (batcher.running_since or now) > self._longest_pass_s:
+                    return (
+                        f"A pass of {lane.model} version {lane.version} ({lane.primitive.value}) has not come back for "
+                        f"more than {self._longest_pass_s:g} s"
+                    )
+        return None
+
     def close(self) -> None:
-        """Finish what runs, and start nothing more; what waits ends as not ready."""
+        """Start nothing more, and finish what runs, unless that takes ``CLOSE_S``; what waits ends as not ready."""
         self._closed = True
         for batcher in self._open:
             batcher.close()
+        closing = Thread(target=self._close_pools, name="gyoza-closing", daemon=True)
+        closing.start()
+        closing.join(CLOSE_S)
+
+    def _close_pools(self) -> None:
         self._pool.shutdown(cancel_futures=True)
         self._helpers.shutdown()
 

@@ -86,7 +86,7 @@ class Computed(NamedTuple):
     rows: int
     """So many were computed; 0 where nobody waited any more."""
     seconds: float
-    error: Exception | None = None
+    error: BaseException | None = None
     """Why there are no results."""
 
 
@@ -109,7 +109,7 @@ def compute(function: Function, pieces: Sequence[Piece]) -> Computed:
     rows = waited[0].rows if len(waited) == 1 else np.concatenate([piece.rows for piece in waited])
     try:
         hand_out(waited, function(rows))
-    except Exception as error:  # noqa: BLE001 - those who wait get to know it, and the log.
+    except BaseException as error:  # noqa: BLE001 - those who wait get to know it, and the log; none may end the loop.
         return Computed(len(rows), time.monotonic() - start, error)
     return Computed(len(rows), time.monotonic() - start)
 

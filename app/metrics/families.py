@@ -57,6 +57,7 @@ QUEUE_ROWS = Family(Kind.GAUGE, "gyoza_queue_rows", "Rows that wait.", LANE)
 MODEL_STATE = Family(
     Kind.GAUGE, "gyoza_model_state", "Processes in which a version is in a state.", ("model", "version", "state")
 )
+READY = Family(Kind.GAUGE, "gyoza_ready", "Whether /readyz is 200; of several workers, the least.", over_workers=min)
 LOAD_SECONDS = Family(
     Kind.GAUGE,
     "gyoza_model_load_seconds",
@@ -77,6 +78,7 @@ FAMILIES = {
         REJECTED,
         BATCH_ROWS,
         QUEUE_ROWS,
+        READY,
         MODEL_STATE,
         LOAD_SECONDS,
         STARTS,

@@ -2,6 +2,7 @@
 
 A count tells how many connections the worker has taken so far, and how many are open. So the supervisor knows who is awake:
 a worker that hangs, or that holds its interpreter for long, takes none, and gets no more until it does, while there are others.
+What a worker had not taken when it died goes to another one.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import logging
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -35,14 +37,15 @@ class Channel:
         end.setblocking(False)
         self._end = end
         self._on_taken = on_taken
-        self._handed = self._taken = self._open = 0
+        self._waiting: deque[socket.socket] = deque()
+        self._taken = self._open = 0
         self._last_handed = self._waiting_since = 0.0
         asyncio.get_running_loop().add_reader(end, self._read_counts)
 
     @property
     def waiting(self) -> int:
         """How many connections are on their way."""
-        return self._handed - self._taken
+        return len(self._waiting)
 
     @property
     def load(self) -> tuple[bool, int, float]:
@@ -56,7 +59,10 @@ class Channel:
         return self.waiting >= MOST_WAITING
 
     def hand_over(self, connection: socket.socket) -> bool:
-        """Give the worker a connection, and return whether that can be done: a worker may have died just now."""
+        """Give the worker a connection, and return whether that can be done: a worker may have died just now.
+
+        This process's own file of it is kept until the worker has taken it.
+        """
         try:
             socket.send_fds(self._end, [b"c"], [connection.fileno()])
         except OSError:
@@ -64,25 +70,37 @@ class Channel:
         self._last_handed = time.monotonic()
         if not self.waiting:
             self._waiting_since = self._last_handed
-        self._handed += 1
+        self._waiting.append(connection)
         return True
 
-    def close(self) -> None:
-        """Hear no more."""
+    def close(self) -> list[socket.socket]:
+        """Hear no more of a worker that has ended, and return the connections that it had not taken."""
+        while self._read():
+            pass
         asyncio.get_running_loop().remove_reader(self._end)
         self._end.close()
+        waiting, self._waiting = self._waiting, deque()
+        return [*waiting]
 
     def _read_counts(self) -> None:
+        if self._read():
+            self._on_taken()
+        else:
+            asyncio.get_running_loop().remove_reader(self._end)
+
+    def _read(self) -> bool:
         try:
             counts = self._end.recv(64 * COUNTS.size)
         except OSError:  # The worker died with connections in here that it had not taken.
-            counts = b""
+            return False
         if not counts:
-            asyncio.get_running_loop().remove_reader(self._end)
-            return
+            return False
+        before = self._taken
         self._taken, self._open = COUNTS.unpack(counts[-COUNTS.size :])
+        for _ in range(self._taken - before):
+            self._waiting.popleft().close()
         self._waiting_since = time.monotonic()
-        self._on_taken()
+        return True
 
 
 class Reception:

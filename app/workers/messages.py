@@ -10,6 +10,9 @@ Verb: TypeAlias = Literal["load", "unload"]
 LONGEST_LINE = 2**24
 """A line names every version, with the reason of each that is UNAVAILABLE."""
 
+BEAT_S = 1.0
+"""So often a worker tells that it is alive."""
+
 
 class Assignment(BaseModel):
     """What a worker is started with: it reads this from its standard input."""
@@ -36,10 +39,22 @@ class Peers(BaseModel):
     waiting: tuple[str, ...]
 
 
+class Draining(BaseModel):
+    """From the supervisor: the server is about to end, and is not ready any more; go on for now."""
+
+    kind: Literal["draining"] = "draining"
+
+
 class Drain(BaseModel):
     """From the supervisor: finish what runs, then end. No connection comes after this."""
 
     kind: Literal["drain"] = "drain"
+
+
+class Stop(BaseModel):
+    """From the supervisor: end at once, and tell the log what is cut."""
+
+    kind: Literal["stop"] = "stop"
 
 
 class Serving(BaseModel):
@@ -65,6 +80,14 @@ class Loaded(BaseModel):
     versions: tuple[Version, ...]
     story: str
     """All of this in words, for whoever starts the server."""
+
+
+class Alive(BaseModel):
+    """From a worker, again and again: its loop turns."""
+
+    kind: Literal["alive"] = "alive"
+    fault: str | None
+    """Which pass has not come back for too long."""
 
 
 class Leaving(BaseModel):
@@ -115,8 +138,8 @@ class Answered(BaseModel):
     fault: Fault | None = None
 
 
-FromSupervisor: TypeAlias = Peers | Drain | Order | Answered
-FromWorker: TypeAlias = Serving | Loaded | Leaving | Ask | Done
+FromSupervisor: TypeAlias = Peers | Draining | Drain | Stop | Order | Answered
+FromWorker: TypeAlias = Serving | Loaded | Alive | Leaving | Ask | Done
 from_supervisor: TypeAdapter[FromSupervisor] = TypeAdapter(Annotated[FromSupervisor, Field(discriminator="kind")])
 from_worker: TypeAdapter[FromWorker] = TypeAdapter(Annotated[FromWorker, Field(discriminator="kind")])
 

@@ -27,6 +27,12 @@ COMMAND = (
 It finds what this one found: with ``-m`` it would look into the working directory first, where another ``app`` may be.
 """
 HEARD_BY_SUPERVISOR = (signal.SIGINT, signal.SIGTERM)
+QUIET_BEATS = 3
+"""A worker that has not told so often that it is alive makes the server not ready, and gets no more connections."""
+LOST_BEATS = 15
+"""One that misses so many is killed."""
+LOADING_BEATS = 120
+"""One that has not loaded yet is killed if it misses so many."""
 END_S = 5
 """So long a process may take to end after it closed its pipe."""
 
@@ -54,6 +60,11 @@ class WorkerProcess:
         self.serving = False
         self.leaving = False
         self.loaded: Loaded | None = None
+        self.fault: str | None = None
+        self.missed_beats = 0
+        """How often it should have told that it lives, and has not."""
+        self.code = 0
+        """What it ended with, once it did so by itself; below 0, the signal that ended it."""
         self._process = process
         self._reader, self._writer = pipe
 
@@ -61,6 +72,16 @@ class WorkerProcess:
     def name(self) -> str:
         """How it is called in the log."""
         return f"worker {self.number} (process {self._process.pid})"
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it served, and has told nothing for too long."""
+        return self.serving and self.missed_beats >= QUIET_BEATS
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has told nothing for so long that there is no hope; a load may hold everything up for long."""
+        return self.missed_beats >= (LOST_BEATS if self.loaded else LOADING_BEATS)
 
     def tell(self, message: FromSupervisor) -> None:
         """Send a message; one to a worker that has died is lost."""
@@ -73,11 +94,10 @@ class WorkerProcess:
                 yield from_worker.validate_json(line)
 
     async def end(self) -> str:
-        """Wait for the process to end, close what belonged to it, and tell how it ended."""
-        self.channel.close()
+        """Wait for the process to end, and tell how it did; its channel is still to be closed."""
         self._writer.close()
         try:
-            code = await asyncio.to_thread(self._process.wait, END_S)
+            code = self.code = await asyncio.to_thread(self._process.wait, END_S)
         except subprocess.TimeoutExpired:
             self.kill()
             code = await asyncio.to_thread(self._process.wait)

@@ -1,4 +1,4 @@
-"""The server of a worker: uvicorn's, with connections from the supervisor, and an ear for it."""
+"""The server of a worker: with connections from the supervisor, and an ear for it."""
 
 import asyncio
 import signal
@@ -9,71 +9,80 @@ from types import FrameType
 import uvicorn
 
 from app import peers
+from app.engine import Engine
+from app.lifecycle import Lifecycle
+from app.server import Server
+from app.settings import Settings
 from app.workers.channel import Reception
 from app.workers.control import SharedControl
 from app.workers.messages import (
+    BEAT_S,
     LONGEST_LINE,
+    Alive,
     Answered,
+    Drain,
+    Draining,
+    FromSupervisor,
     FromWorker,
     Leaving,
     Order,
     Peers,
     Serving,
+    Stop,
     from_supervisor,
     line_of,
 )
 
-HANDSHAKE_S = 10
-"""So long a client may take to begin with TLS; one that dawdles would keep the worker from its end."""
 
-
-class WorkerServer(uvicorn.Server):
+class WorkerServer(Server):
     """Serves connections that the supervisor accepted, until it says to drain, or is gone.
 
     Args:
         config: How uvicorn serves.
+        settings: How it ends.
+        lifecycle: Kept up to date.
         pipe: The worker's end of the pipe.
         channel: The worker's end of the channel.
         known: What is known of the other workers; kept up to date.
         control: What loads and unloads in all workers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what every server has, and what joins this one to its supervisor
         self,
         config: uvicorn.Config,
+        settings: Settings,
+        lifecycle: Lifecycle,
         pipe: socket.socket,
         channel: socket.socket,
         known: peers.Peers,
         control: SharedControl,
     ) -> None:
         """Serve nothing yet."""
-        super().__init__(config)
+        super().__init__(config, settings, lifecycle)
         self._pipe = pipe
         self._channel = channel
         self._known = known
         self._control = control
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._welcomes: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application and take connections; ``sockets`` must be none, since the supervisor has the port."""
+        """Start the application and take connections."""
         reader, self._writer = await asyncio.open_connection(sock=self._pipe, limit=LONGEST_LINE)
         self._loop = asyncio.get_running_loop()
         self._ear = self._loop.create_task(self._listen(reader))
-        await super().startup(sockets=sockets or [])
-        self._reception = Reception(self._channel, self._welcome, self._count_open)
+        await super().startup(sockets=[])
+        self._reception = Reception(self._channel, self.welcome, lambda: self.open_connections)
         self.tell(Serving())
+        self._heart = self._loop.create_task(self._beat())
 
     async def on_tick(self, counter: int) -> bool:
         """Tell of connections that were closed; called ten times a second."""
         self._reception.tell()
         return await super().on_tick(counter)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take what is on its way, then finish what runs."""
+    def stop_accepting(self) -> None:
+        """Take what is on its way, and no more."""
         self._reception.close()
-        await asyncio.gather(*self._welcomes)
-        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Leave when this worker is asked to; Ctrl+C reaches every process of a terminal, and is the supervisor's."""
@@ -91,40 +100,31 @@ class WorkerServer(uvicorn.Server):
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self.tell, message)
 
+    async def _beat(self) -> None:
+        """Tell that the loop turns, until the process ends."""
+        engine: Engine = self.lifespan.state["services"].engine
+        while True:
+            self.tell(Alive(fault=engine.fault))
+            await asyncio.sleep(BEAT_S)
+
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         with suppress(ConnectionError):
             async for line in reader:
-                message = from_supervisor.validate_json(line)
-                if isinstance(message, Peers):
-                    self._known.waiting = message.waiting
-                elif isinstance(message, Order):
-                    self._control.obey(message)
-                elif isinstance(message, Answered):
-                    self._control.hear(message)
-                else:
-                    self.should_exit = True
-        self.should_exit = True  # Without a supervisor there is no port.
+                self._hear(from_supervisor.validate_json(line))
+        self._hear(Drain())  # Without a supervisor there is no port.
 
-    def _welcome(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        task = asyncio.create_task(self._serve_on(connection))
-        self._welcomes.add(task)
-        task.add_done_callback(self._welcomes.discard)
+    def _hear(self, message: FromSupervisor) -> None:
+        if isinstance(message, Peers):
+            self._known.waiting = message.waiting
+        elif isinstance(message, Order):
+            self._control.obey(message)
+        elif isinstance(message, Answered):
+            self._control.hear(message)
+        else:
+            self._end(message)
 
-    async def _serve_on(self, connection: socket.socket) -> None:
-        with suppress(OSError):  # The client has gone, or speaks no TLS.
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._protocol,
-                connection,
-                ssl=self.config.ssl,
-                ssl_handshake_timeout=HANDSHAKE_S if self.config.ssl else None,
-            )
-
-    def _count_open(self) -> int:
-        return len(self.server_state.connections) + len(self._welcomes)
-
-    def _protocol(self) -> asyncio.Protocol:
-        """Make what speaks HTTP on one connection, as uvicorn does for the connections that it accepts itself."""
-        return self.config.http_protocol_class(  # type: ignore[call-arg]
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
+    def _end(self, message: Draining | Drain | Stop) -> None:
+        """Go as far towards the end as the supervisor says."""
+        self._lifecycle.draining = True
+        self.should_exit = self.should_exit or not isinstance(message, Draining)
+        self.force_exit = self.force_exit or isinstance(message, Stop)

@@ -6,6 +6,7 @@ import sys
 
 from app import peers
 from app.announcement import story
+from app.lifecycle import Lifecycle
 from app.logs import configure_logging
 from app.main import create_app
 from app.metrics import Metrics
@@ -19,7 +20,7 @@ from app.workers.server import WorkerServer
 
 
 def work(loader: Loader | None = None) -> None:
-    """Serve as one of several workers, as the supervisor says through standard input, then end with the code 0.
+    """Serve as one of several workers, as the supervisor says through standard input, then end with its code.
 
     Args:
         loader: What makes a flow of a file; None: what ``create_app`` takes then.
@@ -30,8 +31,9 @@ def work(loader: Loader | None = None) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD_BY_SUPERVISOR)
     assignment = Assignment.model_validate_json(sys.stdin.buffer.read())
     configure_logging(assignment.settings, assignment.log_lock)
-    server_of(assignment, loader).run()
-    leave()
+    server = server_of(assignment, loader)
+    server.run()
+    leave(server.code)
 
 
 def server_of(assignment: Assignment, loader: Loader | None) -> WorkerServer:
@@ -46,9 +48,11 @@ def server_of(assignment: Assignment, loader: Loader | None) -> WorkerServer:
 
     control = SharedControl(tell, lambda repository: loaded(repository, assignment))
     known = peers.Peers(("the other workers have not been heard of yet",), assignment.unloaded, control.around)
-    metrics = Metrics(assignment.sheets, assignment.number)
+    lifecycle, metrics = Lifecycle(), Metrics(assignment.sheets, assignment.number)
     server = WorkerServer(
-        configuration(create_app(settings, loader, on_loaded, known, metrics), settings),
+        configuration(create_app(settings, loader, on_loaded, known, metrics, lifecycle), settings),
+        settings,
+        lifecycle,
         pipe=socket.socket(fileno=assignment.pipe),
         channel=socket.socket(fileno=assignment.channel),
         known=known,

@@ -163,9 +163,9 @@ def serve_tiny(arguments: list[str]) -> None:
     cli.main(arguments)
 
 
-def command_of(name: str) -> list[str]:
-    """Return the command that runs a function of this file."""
-    return [sys.executable, "-c", f"from tests.app.worlds import {name}; {name}()"]
+def command_of(name: str, worlds: str = __name__) -> list[str]:
+    """Return the command that runs a function of a module, by default of this one."""
+    return [sys.executable, "-c", f"from {worlds} import {name}; {name}()"]
 
 
 def work_tiny() -> None:

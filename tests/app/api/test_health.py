@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.lifecycle import Lifecycle
 from app.main import create_app
 from app.peers import Peers
 from app.settings import Settings
@@ -56,6 +57,40 @@ async def test_others_that_are_not_ready(folder: Path) -> None:
         assert "worker 2 is being started" in answer.json()["detail"]
         peers.waiting = ()
         assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_server_that_ends_is_not_ready(folder: Path) -> None:
+    """From the moment when it is asked to end it is alive and not ready; it answers, and closes each connection."""
+    lifecycle = Lifecycle()
+    async with client_of(create_app(Settings(models_dir=folder), tiny_loader, lifecycle=lifecycle)) as client:
+        while not lifecycle.loaded:
+            await asyncio.sleep(0.001)
+        assert "connection" not in (await client.get("/readyz")).headers
+        lifecycle.draining = True
+        for path in ("/readyz", "/v2/health/ready"):
+            assert (await client.get(path)).status_code == 503
+        answer = await client.get("/readyz")
+        assert answer.json()["type"] == "urn:gyoza:not-ready"
+        assert "draining" in answer.json()["detail"]
+        assert "\ngyoza_ready 0" in (await client.get("/metrics")).text
+        for answer in (await client.get("/livez"), await client.post("/encode", json={"latents": LATENTS})):
+            assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+
+
+async def test_a_pass_that_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a pass takes longer than any request may, the server is not ready and says which; then it is again."""
+    monkeypatch.setattr("app.engine.engine.SLOW_S", 0.0)
+    gate = put(tmp_path, text="gated") / "gate"
+    async with client_of(app_of(tmp_path, request_timeout_s=0.1)) as client:
+        assert "\ngyoza_ready 1" in (await client.get("/metrics")).text
+        assert (await client.post("/encode", json={"latents": LATENTS})).status_code == 504
+        assert "gyoza_ready 0" in (await client.get("/metrics")).text
+        answer = await client.get("/readyz")
+        assert answer.status_code == 503
+        assert "A pass of tiny version 1 (encode) has not come back for more than 0.1 s" in answer.json()["detail"]
+        gate.touch()
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(("strict", "status"), [(True, 503), (False, 200)])

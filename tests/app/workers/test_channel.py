@@ -29,8 +29,10 @@ class Pair:
     def hand_over(self) -> tuple[bool, socket.socket]:
         """Hand a connection over; return whether that could be done, and the connection's other side."""
         ours, theirs = socket.socketpair()
-        with ours:
-            return self.channel.hand_over(ours), theirs
+        done = self.channel.hand_over(ours)
+        if not done:
+            ours.close()
+        return done, theirs
 
 
 @pytest.fixture
@@ -38,9 +40,8 @@ async def pair() -> AsyncIterator[Pair]:
     """A channel whose worker takes nothing yet."""
     found = Pair()
     yield found
-    found.channel.close()
-    found.its_end.close()
-    for connection in found.welcomed:
+    waiting = [] if found.our_end.fileno() == -1 else found.channel.close()
+    for connection in (*waiting, found.its_end, *found.welcomed):
         connection.close()
 
 
@@ -94,6 +95,21 @@ async def test_a_worker_that_died(pair: Pair) -> None:
     assert not done
 
 
+async def test_what_a_worker_had_not_taken_comes_back(pair: Pair) -> None:
+    """Of a worker that died, the connections come back that it had not taken, though its last count was not read yet."""
+    other_sides = [pair.hand_over()[1] for _ in range(3)]
+    pair.its_end.sendall(COUNTS.pack(1, 1))
+    pair.its_end.close()
+    assert other_sides[0].send(b"?") == 1
+    back = pair.channel.close()
+    for connection, other_side in zip(back, other_sides[1:], strict=True):
+        with connection, other_side:
+            connection.sendall(b"hello")
+            assert other_side.recv(5) == b"hello"
+    other_sides[0].close()
+    assert pair.channel.waiting == 0
+
+
 async def test_a_supervisor_that_died(pair: Pair) -> None:
     """A worker whose supervisor is gone goes on with what it has."""
     reception = pair.open_reception()
@@ -133,5 +149,6 @@ async def test_a_worker_without_files_says_so(pair: Pair, caplog: pytest.LogCapt
     assert done
     assert pair.welcomed == []
     assert "ulimit -n" in caplog.text
+    await turn_until(pair.taken.is_set)
     with other_side:
         assert other_side.recv(1) == b""

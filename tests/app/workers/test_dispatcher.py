@@ -49,9 +49,8 @@ async def port() -> AsyncIterator[Port]:
     yield found
     if found.listener.fileno() != -1:
         found.dispatcher.close()
-    for channel in channels:
-        channel.close()
-    for connection in (*found.ends, *found.clients):
+    waiting = [connection for channel in channels for connection in channel.close()]
+    for connection in (*found.ends, *found.clients, *waiting):
         connection.close()
 
 
@@ -96,11 +95,11 @@ async def test_a_worker_that_died_is_passed_over(port: Port, caplog: pytest.LogC
     assert port.clients[-1].recv(1) == b""
 
 
-async def test_what_can_not_be_accepted_is_tried_again(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that can't be accepted now is accepted a moment later."""
-    monkeypatch.setattr("app.workers.dispatcher.PAUSE_S", 0)
-    port.dispatcher._deal()  # There is none.
-    assert sum(await port.connect()) == 1
+async def test_the_end_loses_no_connection(port: Port) -> None:
+    """What has come when the port closes is handed over, also to workers that have much to take."""
+    assert await port.connect(2 * MOST_WAITING + 3) == [MOST_WAITING, MOST_WAITING]
+    port.dispatcher.close()
+    assert sum(await port.waiting(1)) == 2 * MOST_WAITING + 3
 
 
 async def test_a_closed_port_stays_closed(port: Port) -> None:

@@ -19,6 +19,7 @@ import httpx
 import pytest
 import uvicorn
 
+from app.lifecycle import Lifecycle
 from app.main import create_app
 from app.peers import Peers
 from app.serving import open_port
@@ -235,7 +236,7 @@ from app.settings import Settings
 from app.workers import processes, supervise, supervisor
 
 processes.END_S = supervisor.END_S = 0.2
-settings = Settings(port=0, workers=2, request_timeout_s=0.1)
+settings = Settings(port=0, workers=2, drain_timeout_s=0.1)
 sys.exit(supervise(settings, open_port(settings), "", sys.argv[1:]))
 """
 ENDS = "raise SystemExit(3)"
@@ -328,7 +329,7 @@ async def test_a_signal_before_it_serves_is_remembered(tmp_path: Path) -> None:
     """A worker that is asked to end before it has begun ends as soon as it has."""
     pipe, channel = socket.socketpair()
     with pipe, channel:
-        server = WorkerServer(uvicorn.Config(create_app()), pipe, channel, Peers(), NOBODY)
+        server = WorkerServer(uvicorn.Config(create_app()), Settings(), Lifecycle(), pipe, channel, Peers(), NOBODY)
         server.handle_exit(signal.SIGINT, None)
         assert not server.should_exit
         server.handle_exit(signal.SIGTERM, None)
