@@ -4,6 +4,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
@@ -22,9 +23,13 @@ class Server:
 
     @classmethod
     def of(cls, process: Popen[str], address: str, log: Path) -> Self:
-        """Take a process and those that it started."""
+        """Take a process and those that it started, once each has what it opens with its first connection."""
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        return cls(address, [process.pid, *map(int, children)], log)
+        server = cls(address, [process.pid, *map(int, children)], log)
+        with ExitStack() as clients:
+            for _ in server.processes:
+                clients.enter_context(server.connect())
+        return server
 
     @property
     def place(self) -> tuple[str, int]:

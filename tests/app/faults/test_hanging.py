@@ -18,7 +18,7 @@ from tests.app.workers.test_supervisor import lives, read_until
 from tests.app.worlds import put
 
 QUIET = ("--workers", "2", "--log-level", "warning")
-FAULTY = {"run": "serve_faulty", "worlds": WORLDS}
+FAULTY = {"run": "serve_faulty", "module": WORLDS}
 
 
 def workers_of(server: subprocess.Popen[str]) -> list[int]:
