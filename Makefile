@@ -17,7 +17,7 @@ else
 endif
 install = $(call install-into,$(VENV))
 
-.PHONY: help serve test test-jax clients-test lint format lock bench bench-peers soak wrk
+.PHONY: help serve test test-jax clients-test lint format lock bench bench-peers soak soak-reloads wrk
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -50,6 +50,10 @@ bench-peers: wrk $(VENV)/.develop ## Measure the service beside other model serv
 
 soak: $(VENV)/.develop ## Keep a server saturated for 10 minutes and compare every answer (ARGS="--minutes 1": less).
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+soak-reloads: $(VENV)/.develop ## Load models anew under load: 200 times, then for a minute in which a worker is killed; compare every answer.
+	$(BIN)/python -m benchmarks.reloads --reloads 200 --workers 1 --seconds 0 --name reloads-memory
+	$(BIN)/python -m benchmarks.reloads
 
 format: $(VENV)/.develop ## Mend what ruff can mend.
 	$(BIN)/ruff check --fix

@@ -166,10 +166,9 @@ def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metr
         on_pass=counts.passed,
         longest_pass_s=settings.request_timeout_s,
     )
-    control = peers.control_of(OwnControl(repository, settings.request_timeout_s + GRACE_S))
-    return Services(
-        settings, repository, engine, peers, counts, lifecycle, control if settings.repository_control else None
-    )
+    own = OwnControl(repository, settings.request_timeout_s + GRACE_S, counts.load_failed)
+    control = peers.control_of(own) if settings.repository_control else None
+    return Services(settings, repository, engine, peers, counts, lifecycle, control)
 
 
 def load(services: Services, on_loaded: OnLoaded) -> None:

@@ -10,9 +10,9 @@ from gyoza.inference.plan import Additive, Coupling, Dense, DenseNetwork, Floats
 SEED = 0
 
 
-def additive_flow(dimensions: int, hidden: int, blocks: int) -> CompiledFlow:
+def additive_flow(dimensions: int, hidden: int, blocks: int, seed: int = SEED) -> CompiledFlow:
     """Make a flow in float32: each block is a rotation and two additive couplings of networks with two hidden layers."""
-    random = np.random.RandomState(SEED)
+    random = np.random.RandomState(seed)
     half = dimensions // 2
     first, second = np.arange(half), np.arange(half, dimensions)
     steps: list[Step] = []

@@ -60,7 +60,7 @@ KINDS: Mapping[type[GyozaError], Kind] = MappingProxyType(
         Forbidden: Kind(403, "forbidden", "This is not allowed"),
         NotFound: Kind(404, "not-found", "There is no such thing"),
         SlowHead: Kind(408, "request-timeout", "The request takes too long to arrive"),
-        Conflict: Kind(409, "conflict", "The model lacks what this needs"),
+        Conflict: Kind(409, "conflict", "The model is not fit for this"),
         TooLarge: Kind(413, "too-large", "The request is too large"),
         UnsupportedMediaType: Kind(415, "unsupported-media-type", "The body's type or encoding is not read here"),
         InvalidInput: Kind(422, "invalid-input", "The input breaks a rule"),

@@ -65,6 +65,12 @@ LOAD_SECONDS = Family(
     ("model", "version"),
     over_workers=max,
 )
+LOAD_FAILURES = Family(
+    Kind.COUNTER,
+    "gyoza_model_load_failures_total",
+    "Loads that were asked for and failed, in each process.",
+    ("model",),
+)
 STARTS = Family(Kind.COUNTER, "gyoza_worker_starts_total", "Processes that were started as this worker.", ("worker",))
 
 FAMILIES = {
@@ -81,6 +87,7 @@ FAMILIES = {
         READY,
         MODEL_STATE,
         LOAD_SECONDS,
+        LOAD_FAILURES,
         STARTS,
     )
 }

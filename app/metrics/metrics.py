@@ -13,6 +13,7 @@ from app.metrics.families import (
     BATCH_ROWS,
     COMPUTE_SECONDS,
     FAMILIES,
+    LOAD_FAILURES,
     QUEUE_SECONDS,
     REJECTED,
     REQUEST_SECONDS,
@@ -79,6 +80,10 @@ class Metrics:
     def passed(self, lane: Lane, rows: int) -> None:
         """Count a pass."""
         self._observe(BATCH_ROWS, (lane.model, str(lane.version), lane.primitive.value), rows)
+
+    def load_failed(self, model: str) -> None:
+        """Count a load that failed of a model that exists."""
+        self._add(LOAD_FAILURES, (model,), 1)
 
     def show(self, gauges: Mapping[Key, float]) -> None:
         """Show what is as it is now; gauges that were shown before and are not here are shown no more."""

@@ -3,8 +3,9 @@
 What requests look into is a ``Catalogue``, which never changes: loading puts another one in its place.
 """
 
-from app.repository.control import LOADING, Control, OwnControl, tidy
+from app.repository.control import LOADING, Control, OwnControl
 from app.repository.entries import LOADING_RETRY_S, UNLOADED, Entry, State, not_ready
+from app.repository.memory import tidy
 from app.repository.repository import Repository
 
 __all__ = [

@@ -1,7 +1,6 @@
 """Loading and unloading while the service runs."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,8 +9,9 @@ from threading import Thread
 from typing import Protocol
 from weakref import WeakSet
 
-from app.errors import GyozaError
+from app.errors import Conflict, GyozaError
 from app.model import Model
+from app.repository.memory import tidy
 from app.repository.repository import Repository
 
 logger = logging.getLogger("gyoza.repository")
@@ -45,12 +45,16 @@ class OwnControl:
     Args:
         repository: Where they are.
         patience_s: So long requests to a model that is served no more may take; its memory is freed after the last of them.
+        on_failed: Told the name of each model that could not be loaded.
     """
 
-    def __init__(self, repository: Repository, patience_s: float) -> None:
+    def __init__(
+        self, repository: Repository, patience_s: float, on_failed: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Do nothing yet."""
         self.repository = repository
         self._patience_s = patience_s
+        self._on_failed = on_failed
         self._turn = asyncio.Lock()
         self._freeing: asyncio.Task[None] | None = None
 
@@ -61,6 +65,9 @@ class OwnControl:
             before = self._models(name)
             try:
                 await beside(partial(self.repository.load, name))
+            except Conflict:
+                self._on_failed(name)
+                raise
             finally:
                 self._freeing = asyncio.create_task(self._free(before, name))
 
@@ -96,16 +103,6 @@ class OwnControl:
         if gone:
             logger.warning("%d models are still in use by requests, though they are served no more", len(gone))
         await beside(tidy)
-
-
-def tidy() -> None:
-    """Free what nothing leads to any more, and look at what is left no more.
-
-    What loading leaves stays for long; looking at it again in each collection takes up to 100 ms.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
 
 
 async def beside(work: Callable[[], None]) -> None:

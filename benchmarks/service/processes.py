@@ -10,6 +10,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from typing import Self
 
 from benchmarks.flows.specs import ROOT
 
-__all__ = ["Memory", "Server", "machine_seconds"]
+__all__ = ["Memory", "Server", "clients_of", "machine_seconds"]
 
 PROC = Path("/proc")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -110,6 +111,16 @@ class Server:
         """Whether the process that was started still runs."""
         return self._root.poll() is None
 
+    @property
+    def root(self) -> int:
+        """The id of the process that was started."""
+        return self._root.pid
+
+    @property
+    def children(self) -> list[int]:
+        """The ids of the processes that the one that was started has started, and that live."""
+        return sorted(pid for pid, status in self._processes().items() if status.parent == self._root.pid)
+
     def cpu_seconds(self) -> float:
         """Return the CPU seconds that all of its processes have used."""
         return sum(status.cpu_s for status in self._processes().values())
@@ -176,6 +187,17 @@ def pages_of(pid: int) -> dict[str, float] | None:
         return None
     kib = {line.partition(":")[0]: float(line.split()[1]) for line in lines if line.endswith(" kB")}
     return {name: kib[name] for name in PAGES} if kib.keys() >= PAGES else None
+
+
+def clients_of(pid: int) -> set[int]:
+    """Return the ports at the other end of the TCP connections that a process has open."""
+    folder = PROC / str(pid)
+    sockets = set()
+    for file in (folder / "fd").iterdir():
+        with suppress(OSError):  # Closed meanwhile.
+            sockets.add(str(file.readlink()))
+    lines = (line.split() for line in (folder / "net" / "tcp").read_text().splitlines()[1:])
+    return {int(fields[2].rpartition(":")[2], 16) for fields in lines if f"socket:[{fields[9]}]" in sockets}
 
 
 def private(pages: Mapping[str, float]) -> float:

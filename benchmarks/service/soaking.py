@@ -64,9 +64,13 @@ class Case:
     rows: int
     request: Request
     expected: Mapping[str, Floats]
+    others: Sequence[Mapping[str, Floats]] = ()
+    """What may come back as well, as a whole: the answers of other flows that take the place of the first."""
 
 
-def cases_of(model: str, flow: Flow, latents: Floats, forms: Sequence[str] = FORMS) -> list[Case]:
+def cases_of(
+    model: str, flow: Flow, latents: Floats, forms: Sequence[str] = FORMS, others: Sequence[Flow] = ()
+) -> list[Case]:
     """Return requests of every size, direction and wire format for one model, as many rows as there are at most.
 
     Args:
@@ -74,20 +78,30 @@ def cases_of(model: str, flow: Flow, latents: Floats, forms: Sequence[str] = FOR
         flow: What computes the answers, before any request is sent.
         latents: [n, D].
         forms: Keys of ``FORMATS``.
+        others: Flows that may take its place.
     """
-    codes, logdet = flow.encode(latents)
-    returned, draw, found = flow.invert(codes), np.random.default_rng(1), []
+    codes, _ = flow.encode(latents)
+    draw, found = np.random.default_rng(1), []
+    answers = [answers_of(each, latents, codes) for each in (flow, *others)]
     for rows, form in product([size for size in SIZES if size <= len(latents)], forms):
-        for direction, given, wanted in (
-            ("encode", {"latents": latents}, {"codes": codes, "logdet": logdet}),
-            ("invert", {"codes": codes}, {"latents": returned}),
-        ):
+        for direction, given in (("encode", {"latents": latents}), ("invert", {"codes": codes})):
             first = int(draw.integers(len(latents) - rows + 1))
-            part = {name: array[first : first + rows] for name, array in given.items()}
-            expected = {name: array[first : first + rows] for name, array in wanted.items()}
-            request = Request(f"/models/{model}/{direction}", *FORMATS[form].build(part))
-            found.append(Case(f"{model} {direction}, {form}, {rows} rows from {first}", form, rows, request, expected))
+            request = Request(f"/models/{model}/{direction}", *FORMATS[form].build(cut(given, first, rows)))
+            expected, *more = (cut(each[direction], first, rows) for each in answers)
+            title = f"{model} {direction}, {form}, {rows} rows from {first}"
+            found.append(Case(title, form, rows, request, expected, more))
     return found
+
+
+def answers_of(flow: Flow, latents: Floats, codes: Floats) -> Mapping[str, Mapping[str, Floats]]:
+    """Return what a flow answers in each direction."""
+    found, logdet = flow.encode(latents)
+    return {"encode": {"codes": found, "logdet": logdet}, "invert": {"latents": flow.invert(codes)}}
+
+
+def cut(arrays: Mapping[str, Floats], first: int, rows: int) -> dict[str, Floats]:
+    """Return so many rows of each array."""
+    return {name: array[first : first + rows] for name, array in arrays.items()}
 
 
 @dataclass
@@ -101,12 +115,16 @@ class Tally:
     wrong: int = 0
     told: list[str] = field(default_factory=list)
     """The first wrong answers, in words."""
+    broken: list[int | None] = field(default_factory=list)
+    """The clients' ports of connections that broke; None is one that could not be opened."""
     _lock: Lock = field(default_factory=Lock)
 
-    def add(self, case: Case, answer: Answer | None) -> None:
-        """Count an answer; None is a connection that broke."""
+    def add(self, case: Case, answer: Answer | None, port: int | None = None) -> None:
+        """Count an answer; None is a connection that broke, from that port of the client's."""
         error = None if answer is None or answer.status != 200 else error_of(case, answer)
         with self._lock:
+            if answer is None:
+                self.broken.append(port)
             self.statuses[0 if answer is None else answer.status] += 1
             if error is None:
                 return
@@ -119,10 +137,13 @@ class Tally:
 
 
 def error_of(case: Case, answer: Answer) -> float:
-    """Return the largest error of an answer; inf where something is missing or can't be read."""
+    """Return the largest error of an answer, by the flow that it fits best; inf where it lacks something or can't be read."""
     try:
         found = FORMATS[case.form].parse(answer.headers, answer.body)
-        return max(largest(np.asarray(found[name]), array) for name, array in case.expected.items())
+        return min(
+            max(largest(np.asarray(found[name]), array) for name, array in expected.items())
+            for expected in (case.expected, *case.others)
+        )
     except (ArithmeticError, LookupError, TypeError, ValueError):
         return float("inf")
 
@@ -155,15 +176,32 @@ class Clients:
             thread.join(max(0.0, end - time.monotonic()))
         return any(thread.is_alive() for thread in self._threads)
 
+    def stop(self) -> None:
+        """Let each of them stop after its next answer."""
+        self._end = time.monotonic()
+
     def _ask(self, seed: int) -> None:
         draw, connection = np.random.default_rng(seed), HTTPConnection(HOST, self._port, timeout=60)
         while time.monotonic() < self._end:
             case = self._cases[draw.choice(len(self._cases), p=self._shares)]
-            answer = sent(connection, case.request)
-            self.tally.add(case, answer)
+            port = opened(connection)
+            answer = None if port is None else sent(connection, case.request)
+            self.tally.add(case, answer, port)
             if answer is None or answer.status != 200:
                 time.sleep(PAUSE_S)
         connection.close()
+
+
+def opened(connection: HTTPConnection) -> int | None:
+    """Open a connection that is not, and return its port here; None if nobody listens there."""
+    try:
+        if connection.sock is None:
+            connection.connect()
+        port: int = connection.sock.getsockname()[1]
+    except OSError:
+        connection.close()
+        return None
+    return port
 
 
 def sent(connection: HTTPConnection, request: Request) -> Answer | None:

@@ -3,23 +3,30 @@
 import asyncio
 import sys
 import time
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import httpx
 import numpy as np
 import pytest
 
+from app.manifest import digest
 from benchmarks.flows.specs import FLOWS, Floats
 from benchmarks.service.apps.ceiling import create
+from benchmarks.service.apps.common import HOST
+from benchmarks.service.changing import PLAN, Admin, Changing
 from benchmarks.service.errors import NeverReady
 from benchmarks.service.formats import FORMATS
-from benchmarks.service.processes import Server, status_of
+from benchmarks.service.processes import Server, clients_of, status_of
 from benchmarks.service.requests import Answer, Request, free_port, post
-from benchmarks.service.servers import CEILING, ECHO, SERVERS, ServerKind
+from benchmarks.service.servers import CEILING, ECHO, SERVERS, ServerKind, gyoza
 from benchmarks.service.session import Effort, Session
-from benchmarks.service.soaking import Clients, Tally, cases_of
+from benchmarks.service.soaking import Clients, Recorded, Tally, cases_of, opened
 from benchmarks.service.startup import Candidate, ready_by_word, start
+from benchmarks.soak import get, wait
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are read from Linux' /proc")
 FAMILY = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); {}"
@@ -129,3 +136,40 @@ def test_clients_stop_by_themselves() -> None:
     clients = Clients(free_port(), cases, seconds=0.1, count=2)
     assert not clients.wait(20)
     assert set(clients.tally.statuses) == {0}
+
+
+def test_an_answer_may_be_of_either_flow() -> None:
+    """Where one flow takes the other's place, an answer is right if it is wholly of one of them."""
+    latents = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+    case = cases_of("any", Doubling(), latents, others=[Recorded(3 * latents, latents[:, 0], latents)])[0]
+    (other,) = case.others
+    tally = Tally()
+    for codes, logdet in (
+        (case.expected["codes"], case.expected["logdet"]),
+        (other["codes"], other["logdet"]),
+        (case.expected["codes"], other["logdet"] + 1),
+    ):
+        body = FORMATS[case.form].build({"codes": codes, "logdet": logdet})[1]
+        tally.add(case, Answer(200, {}, body))
+    assert tally.wrong == 1
+
+
+def test_models_change_and_are_loaded_anew(tmp_path: Path) -> None:
+    """The plans of a folder take turns, an admin has them loaded, and it is known whose connections a process has."""
+    changing, admin, port = Changing(tmp_path / "models", with_keras=False), Admin(tmp_path / "admins"), free_port()
+    assert admin.load(port, "turns")[0] == 0
+    with Server([*gyoza(port, changing.folder), *admin.options, "--log-level", "warning"], tmp_path / "log") as server:
+        wait(server, port)
+        clients = Clients(port, changing.cases(), seconds=60, count=2)
+        for number in (1, 2):
+            changing.change(number)
+            assert admin.load(port, "turns") == (200, ANY)
+            assert get(port, "/models/turns")["files"] == {PLAN: digest(changing.folder / "turns" / "1" / PLAN)}
+        assert server.children == []
+        with closing(HTTPConnection(HOST, port)) as connection:
+            assert opened(connection) in clients_of(server.root)
+        clients.stop()
+        while clients.wait(1.0):
+            pass
+    assert (clients.tally.wrong, clients.tally.broken) == (0, [])
+    assert clients.tally.statuses[200] > 0

@@ -52,6 +52,7 @@ async def test_a_load_that_fails_says_why(admin: httpx.AsyncClient, folder: Path
     assert version["state"] == "READY"
     assert version["reason"].startswith("serves the files of its former load, since the last one failed: ")
     assert (await admin.post("/encode", json={"latents": LATENTS})).status_code == 200
+    assert 'gyoza_model_load_failures_total{model="tiny"} 1.0' in (await admin.get("/metrics")).text
     for verb in ("load", "unload"):
         answer = await admin.post(f"/models/nothing/{verb}")
         assert (answer.status_code, answer.json()["type"]) == (404, "urn:gyoza:not-found")

@@ -22,7 +22,7 @@ ADVICE = [
     ("POST", "/encode", b'{"latents": [[1]]}', "Correct what is named; the page /docs shows what each field takes."),
     ("POST", "/encode", b'{"x": 1}', "Correct what is named; the page /docs shows what each field takes."),
     ("POST", "/invert?decode=true", b"{}", "Ask without it."),
-    ("POST", "/models/bad/encode", b"{}", "must mend its files and restart."),
+    ("POST", "/models/bad/encode", b"{}", "must mend its files, and load it again or restart."),
     ("GET", "/readyz", b"", "or set GYOZA_STRICT_READINESS=false to be ready without them."),
 ]
 
