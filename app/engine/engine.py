@@ -48,7 +48,7 @@ class Engine:
         on_pass: Told of each pass in which queue its rows were, and how many they were.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a limit of its own
+    def __init__(  # noqa: PLR0913 - all by name
         self,
         *,
         threads: int,

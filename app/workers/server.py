@@ -121,10 +121,6 @@ class WorkerServer(Server):
         elif isinstance(message, Answered):
             self._control.hear(message)
         else:
-            self._end(message)
-
-    def _end(self, message: Draining | Drain | Stop) -> None:
-        """Go as far towards the end as the supervisor says."""
-        self._lifecycle.draining = True
-        self.should_exit = self.should_exit or not isinstance(message, Draining)
-        self.force_exit = self.force_exit or isinstance(message, Stop)
+            self._lifecycle.draining = True
+            self.should_exit = self.should_exit or not isinstance(message, Draining)
+            self.force_exit = self.force_exit or isinstance(message, Stop)

@@ -58,8 +58,8 @@ class Supervisor:
         self._settings = launcher.settings
         self._workers: dict[int, WorkerProcess] = {}
         self._dispatcher = Dispatcher(listener, self._channels)
-        self._orders = Orders(self._workers.values, launcher.unloaded)
         self._watch = Watch(lambda: tuple(self._workers.values()), self._tell_peers)
+        self._orders = Orders(self._workers.values, launcher.unloaded)
         self._stopping, self._closing, self._cut = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._start = time.monotonic()
         self._announced = False
@@ -195,11 +195,10 @@ class Supervisor:
 
     def _look_at(self, worker: WorkerProcess, fault: str | None) -> None:
         """Replace a worker whose pass does not come back; only a new process has all its threads."""
-        if worker.fault == fault:
-            return
-        worker.fault = fault
-        self._tell_peers()
-        if fault:
+        if worker.fault != fault:
+            worker.fault = fault
+            self._tell_peers()
+        if fault and not worker.leaving:
             logger.error("%s is replaced: %s", worker.name, fault)
             self._let_go(worker)
 
