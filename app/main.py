@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from threading import Thread
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -38,6 +38,9 @@ from app.repository import LOADING, OwnControl, Repository, tidy
 from app.settings import Settings
 from app.threads import threads_of
 
+if TYPE_CHECKING:
+    from app.traces import Traces
+
 OnLoaded = Callable[[Repository, float], None]
 """Told once, when every model is READY or UNAVAILABLE, how many seconds that took."""
 GRACE_S = 1.0
@@ -53,16 +56,20 @@ class Service(FastAPI):
         settings: Who may come in.
         metrics: Where requests are counted.
         lifecycle: Whether the process is about to end.
+        traces: Where the requests' spans are made, if anywhere.
         **options: FastAPI's.
 
     Raises:
         KeysFileError: A file of keys can't be read.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, lifecycle: Lifecycle, **options: Any) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, lifecycle: Lifecycle, traces: "Traces | None", **options: Any
+    ) -> None:
         """Put everything around everything."""
         super().__init__(**options)
-        self.access = AccessLog(metrics)
+        self.traces = traces
+        self.access = AccessLog(metrics, traces.answered if traces else None)
         guarded = guard(Shortcut(super().__call__), settings)
         caught = with_prefix(LastNet(Refusals(guarded)), settings.root_path)
         self._outermost = RequestMiddleware(with_cors(caught, settings.origins), self.access, lifecycle)
@@ -107,6 +114,7 @@ def create_app(  # noqa: PLR0913, PLR0917 - what differs between a server, a wor
         settings,
         counts,
         lifecycle,
+        traces_of(settings),
         title="gyoza",
         version=gyoza.__version__,
         summary="Disentangling normalizing flows: latents to factors and back.",
@@ -144,6 +152,21 @@ async def lifespan(
         services.repository.close()
         services.engine.close()
         app.access.flush()
+        if app.traces is not None:
+            await asyncio.to_thread(app.traces.close)
+
+
+def traces_of(settings: Settings) -> "Traces | None":
+    """Start to send traces, if that is wanted.
+
+    Raises:
+        ImportError: The extra ``telemetry`` is not installed.
+    """
+    if settings.otel_endpoint is None:
+        return None
+    from app.traces import Traces  # noqa: PLC0415 - an optional extra.
+
+    return Traces(settings.otel_endpoint)
 
 
 async def show_gauges(services: Services) -> None:
@@ -163,7 +186,7 @@ def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metr
         max_batch_rows=settings.max_batch_rows,
         max_queue_rows=settings.queue_rows,
         batch_delay_s=settings.batch_delay_ms / 1e3,
-        on_pass=counts.passed,
+        observer_of=counts.passes,
         longest_pass_s=settings.request_timeout_s,
     )
     own = OwnControl(repository, settings.request_timeout_s + GRACE_S, counts.load_failed)

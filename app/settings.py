@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 OWN_FOLDERS = ("models", "v2")
+COLLECTOR = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?")
 ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\s/?#A-Z]+")
 
 
@@ -51,6 +52,9 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="Log lines for people (text) or machines (json).")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    otel_endpoint: str | None = Field(
+        None, description="OpenTelemetry collector to send traces to, such as http://localhost:4318; unset: none."
+    )
     root_path: str = Field("", description="Path prefix of a proxy, whether or not it strips it, such as /gyoza.")
     api_keys_file: Path | None = Field(
         None, description="File of the API keys that may call, made by gyoza key; unset: anybody may."
@@ -126,6 +130,15 @@ class Settings(BaseSettings):
                 f"Received: {wrong[0].strip()}."
             )
         return origins
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _check_collector(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None and not COLLECTOR.fullmatch(endpoint):
+            raise ValueError(
+                f"must be an address such as http://localhost:4318, to which OTLP over HTTP goes. Received: {endpoint}."
+            )
+        return endpoint
 
     @field_validator("tls_key")
     @classmethod

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
-from app.api.exchange import UNKNOWN, exchange_of, model_of, route_of
-from app.metrics import Metrics, Outcome
+from app.api.exchange import model_of, route_of
+from app.exchange import Exchange
+from app.metrics import Metrics
 
 logger = logging.getLogger("gyoza.access")
 
@@ -16,42 +18,10 @@ KEY = "gyoza.key"
 TOGETHER_S = 0.01
 """Requests of so long are written down together: one at a time, each costs several times as much, while its client waits."""
 LINE = "%s %s %d %.1fms %s"
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 LINE_WITH_KEY = LINE + " by %s"
-
-
-class Entry(NamedTuple):
-    """What is written down of a request."""
-
-    created: float
-    """When it was answered, on the clock of ``time.time``."""
-    path: str
-    request_id: str
-    outcome: Outcome
-    is_logged: bool
-    key: str | None = None
-    """Whose key came, by the name in its file."""
-
-    def fields(self) -> dict[str, str | int | float | None]:
-        """Return what a log for machines tells, each fact by its name."""
-        outcome, timings = self.outcome, self.outcome.timings
-        return {
-            "method": outcome.method,
-            "path": self.path,
-            "status": outcome.status,
-            "milliseconds": milliseconds(outcome.seconds),
-            "request_id": self.request_id,
-            "route": outcome.route,
-            "model": outcome.model or None,
-            "version": outcome.version or None,
-            "rows": timings.rows or None,
-            "decode_ms": milliseconds(timings.decode) if timings.decode_start else None,
-            "queue_ms": milliseconds(timings.queue) if timings.queue_start else None,
-            "compute_ms": milliseconds(timings.compute) if timings.compute_start else None,
-            "encode_ms": milliseconds(timings.encode) if timings.encode_start else None,
-            "problem": outcome.problem,
-            "key": self.key,
-        }
+TRACE_CONTEXT = frozenset({b"traceparent", b"tracestate"})
+SAME = vars(logging.LogRecord(logger.name, logging.INFO, __file__, 0, LINE, None, None))
+"""What is the same in every record."""
 
 
 class AccessLog:
@@ -59,58 +29,85 @@ class AccessLog:
 
     Args:
         metrics: Where they are counted.
+        trace: What makes spans of each, if traces are wanted.
     """
 
-    def __init__(self, metrics: Metrics | None = None) -> None:
+    def __init__(self, metrics: Metrics | None = None, trace: Callable[[Exchange], None] | None = None) -> None:
         """Begin with nothing to write."""
         self._metrics = metrics or Metrics()
-        self._entries: list[Entry] = []
+        self._trace = trace
+        self._answered: list[Exchange] = []
+        self._logged: list[Exchange] = []
 
-    def note(self, scope: Mapping[str, Any], status: int, seconds: float, request_id: str) -> None:
-        """Write a request down that got the status and took so long."""
-        if not self._entries:
+    def note(self, scope: Mapping[str, Any], exchange: Exchange) -> None:
+        """Write a request down that was answered."""
+        if not self._answered:
             asyncio.get_running_loop().call_later(TOGETHER_S, self.flush)
         key = scope.get(KEY)
-        exchange = exchange_of(scope)
-        outcome = Outcome(
-            scope["method"],
-            route_of(scope, exchange),
-            model_of(scope, exchange),
-            exchange.version or "",
-            status,
-            seconds,
-            exchange.problem,
-            exchange.timings,
-        )
-        is_logged = logger.isEnabledFor(logging.INFO)
-        name = key.name if key else None
-        self._entries.append(Entry(time.time(), scope["path"], request_id, outcome, is_logged, name))
+        exchange.key = key.name if key else None
+        exchange.method, exchange.path = scope["method"], scope["path"]
+        exchange.route, exchange.model = route_of(scope, exchange), model_of(scope, exchange)
+        exchange.seconds, exchange.ended = time.monotonic() - exchange.start, time.time()
+        if self._trace is not None:
+            exchange.scheme, exchange.caller = scope["scheme"], caller_of(scope)
+        self._answered.append(exchange)
+        if logger.isEnabledFor(logging.INFO):
+            self._logged.append(exchange)
 
     def flush(self) -> None:
         """Write what was noted."""
-        entries, self._entries = self._entries, []
-        for entry in entries:
-            if entry.is_logged:
-                logger.handle(record_of(entry))
-        for entry in entries:
-            self._metrics.answered(countable(entry.outcome))
+        answered, self._answered = self._answered, []
+        logged, self._logged = self._logged, []
+        for exchange in logged:
+            logger.handle(record_of(exchange, is_last=exchange is logged[-1]))
+        for exchange in answered:
+            self._metrics.answered(exchange)
+            if self._trace is not None:
+                self._trace(exchange)
 
 
-def countable(outcome: Outcome) -> Outcome:
-    """Leave out a method that the client made up."""
-    return outcome if outcome.method in METHODS else outcome._replace(method=UNKNOWN)
+def caller_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers that tell in which trace the client is."""
+    return {name.decode("ascii"): value.decode("latin-1") for name, value in scope["headers"] if name in TRACE_CONTEXT}
 
 
-def record_of(entry: Entry) -> logging.LogRecord:
-    """Make a record by hand, since a logger looks through the stack for its caller first."""
-    outcome, created = entry.outcome, entry.created
-    path = entry.path.encode("unicode_escape").decode("ascii")
-    values: tuple[str | float, ...] = outcome.method, path, outcome.status, 1e3 * outcome.seconds, entry.request_id
-    line, values = (LINE, values) if entry.key is None else (LINE_WITH_KEY, (*values, entry.key))
-    record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, line, values, None)
-    record.created, record.msecs = created, 1e3 * (created % 1)
-    record.fields = entry.fields
+def record_of(exchange: Exchange, *, is_last: bool) -> logging.LogRecord:
+    """Make a record by hand: a logger looks through the stack for its caller, and a record for its thread and its task."""
+    path = exchange.path.encode("unicode_escape").decode("ascii")
+    values: tuple[str | float, ...] = (
+        exchange.method,
+        path,
+        exchange.status,
+        1e3 * exchange.seconds,
+        exchange.request_id,
+    )
+    line, values = (LINE, values) if exchange.key is None else (LINE_WITH_KEY, (*values, exchange.key))
+    record = object.__new__(logging.LogRecord)
+    own = {"created": exchange.ended, "msecs": 1e3 * (exchange.ended % 1), "more": not is_last}
+    vars(record).update(SAME, msg=line, args=values, fields=partial(fields_of, exchange), **own)
     return record
+
+
+def fields_of(exchange: Exchange) -> dict[str, str | int | float | None]:
+    """Return what a log for machines tells of a request, each fact by its name."""
+    timings = exchange.timings
+    return {
+        "method": exchange.method,
+        "path": exchange.path,
+        "status": exchange.status,
+        "milliseconds": milliseconds(exchange.seconds),
+        "request_id": exchange.request_id,
+        "route": exchange.route,
+        "model": exchange.model or None,
+        "version": exchange.version,
+        "rows": timings.rows or None,
+        "decode_ms": milliseconds(timings.decode) if timings.decode_start else None,
+        "queue_ms": milliseconds(timings.queue) if timings.queue_start else None,
+        "compute_ms": milliseconds(timings.compute) if timings.compute_start else None,
+        "encode_ms": milliseconds(timings.encode) if timings.encode_start else None,
+        "problem": exchange.problem,
+        "key": exchange.key,
+    }
 
 
 def milliseconds(seconds: float) -> float:

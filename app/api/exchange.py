@@ -1,31 +1,14 @@
-"""What is learnt of one request while it is answered, for the log and the metrics."""
+"""Where a request keeps what is learnt of it, and what its scope tells beside that."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.routing import Match
 
-from app.timings import Timings
+from app.exchange import UNKNOWN, Exchange
 
-UNKNOWN = "(unknown)"
-"""Stands for every path, method and model that does not exist: what clients make up is no label, or there would be no end."""
 EXCHANGE = "exchange"
 """Where it is in the state of a request."""
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One request and its answer."""
-
-    timings: Timings = field(default_factory=Timings)
-    route: str | None = None
-    """The endpoint, where the router does not know it better."""
-    model: str | None = None
-    """The model and the version that were found, if they were."""
-    version: str | None = None
-    problem: str | None = None
-    """The kind of problem that the answer told of."""
 
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:

@@ -10,8 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import AccessLog
 from app.api.error_handlers import on_bug
-from app.api.exchange import EXCHANGE, Exchange
+from app.api.exchange import EXCHANGE, exchange_of
 from app.errors import PassFailed
+from app.exchange import Exchange
 from app.lifecycle import Lifecycle
 
 logger = logging.getLogger("gyoza.api")
@@ -45,14 +46,13 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, request_id, status = time.monotonic(), request_id_of(scope), 0
-        exchange = Exchange()
+        request_id = request_id_of(scope)
+        exchange = Exchange(request_id, time.monotonic())
         scope.setdefault("state", {}).update({"request_id": request_id, EXCHANGE: exchange})
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                exchange.status = message["status"]
                 message["headers"] = [*message.get("headers", ()), (HEADER, request_id.encode("ascii"))]
                 if self._lifecycle.draining:
                     message["headers"].append(LAST)
@@ -61,9 +61,9 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
-            status, exchange.problem = CLIENT_CLOSED, DISCONNECTED
+            exchange.status, exchange.problem = CLIENT_CLOSED, DISCONNECTED
         finally:
-            self._access.note(scope, status, time.monotonic() - start, request_id)
+            self._access.note(scope, exchange)
 
 
 class LastNet:
@@ -82,21 +82,14 @@ class LastNet:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
-
-        async def send_and_see(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_and_see)
+            await self._app(scope, receive, send)
         except ClientDisconnect:
             raise
         except Exception as error:
             request = Request(scope)
             logger.exception("request %s failed", request.state.request_id, exc_info=not isinstance(error, PassFailed))
-            if started:
+            if exchange_of(scope).status:
                 raise
             await (await on_bug(request, error))(scope, receive, send)
 

@@ -56,6 +56,7 @@ def serve(**given: Any) -> None:
     settings = settings_of(given)
     configure_logging(settings)
     check_files(settings)
+    check_telemetry(settings)
     raise_file_limit()
     listener = listen(settings)
     url = url_of(settings, listener)
@@ -92,6 +93,20 @@ def told_setting(item: Mapping[str, Any]) -> str:
     """Tell what is wrong with a setting."""
     name = "_".join(map(str, item["loc"])).upper()
     return f"GYOZA_{name}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def check_telemetry(settings: Settings) -> None:
+    """Say how to install what traces need where that is missing."""
+    if settings.otel_endpoint is None:
+        return
+    try:
+        import app.traces  # noqa: F401, PLC0415 - an optional extra.
+    except ImportError as error:
+        fail(
+            f"GYOZA_OTEL_ENDPOINT: needs OpenTelemetry, which is not installed ({error}). Install the extra telemetry: "
+            "pip install 'gyoza-serve[telemetry]'; or leave it out.",
+            code=2,
+        )
 
 
 def check_files(settings: Settings) -> None:

@@ -24,6 +24,10 @@ OnPass: TypeAlias = Callable[[int], None]
 """Told of each pass how many rows it had."""
 
 
+def unobserved(rows: int) -> None:
+    """Let a pass go by."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """How much a batcher takes at once."""
@@ -57,7 +61,7 @@ class Batcher:
         pool: Executor,
         seconds: Mapping[int, float],
         limits: Limits,
-        on_pass: OnPass = lambda _: None,
+        on_pass: OnPass = unobserved,
     ) -> None:
         """Start with an empty queue."""
         self._function = function
@@ -227,17 +231,17 @@ class Batcher:
         if computed.error is not None:
             text = "a pass of %d rows failed, and with it %d requests"
             logger.error(text, computed.rows, len(pieces), exc_info=computed.error)
-        answered = 0
+        answered, now = 0, time.monotonic()
         for job in (piece.job for piece in pieces if computed.error is not None or piece.is_last):
             if computed.error is not None:
                 self._refuse(job, Refusal.FAILED, failed(computed.error))
             elif not job.future.done():
-                self._answer(job)
+                self._answer(job, now)
                 answered += len(job.rows)
-        self._returning.answered(answered, time.monotonic())
+        self._returning.answered(answered, now)
 
-    def _answer(self, job: Job) -> None:
-        self._tally.answered(job.waited_s, job.computed_s, time.monotonic())
+    def _answer(self, job: Job, now: float) -> None:
+        self._tally.answered(job.waited_s, job.computed_s, now)
         job.future.set_result(job.results)
 
     def _watch(self, job: Job) -> None:

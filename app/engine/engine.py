@@ -8,7 +8,7 @@ from threading import Thread
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
-from app.engine.batcher import Batcher, Limits, ending
+from app.engine.batcher import Batcher, Limits, OnPass, ending, unobserved
 from app.engine.jobs import Results
 from app.engine.pace import Pace
 from app.engine.spread import SMALLEST_PART, Spread
@@ -45,7 +45,7 @@ class Engine:
         max_queue_rows: The most rows that wait in one queue.
         longest_pass_s: A pass that takes longer, and longer than ``SLOW_S``, is a fault.
         batch_delay_s: So long an incomplete batch waits for more rows.
-        on_pass: Told of each pass in which queue its rows were, and how many they were.
+        observer_of: Gives what is told, for one queue, of each pass how many rows it had.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -56,7 +56,7 @@ class Engine:
         max_queue_rows: int,
         longest_pass_s: float = 0.0,
         batch_delay_s: float = 0.0,
-        on_pass: Callable[[Lane, int], None] = lambda *_: None,
+        observer_of: Callable[[Lane], OnPass] = lambda _: unobserved,
     ) -> None:
         """Start the pool; its threads start when they are needed."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="gyoza-compute")
@@ -64,7 +64,7 @@ class Engine:
         self._threads = threads
         self._longest_pass_s = max(longest_pass_s, SLOW_S)
         self._limits = Limits(max_batch_rows, max_queue_rows, batch_delay_s)
-        self._on_pass = on_pass
+        self._observer_of = observer_of
         self._batchers: WeakKeyDictionary[Model, dict[Lane, Batcher]] = WeakKeyDictionary()
         self._open: WeakSet[Batcher] = WeakSet()
         self._closed = False
@@ -133,7 +133,7 @@ class Engine:
             function = partial(encode if lane.primitive is Primitive.ENCODE else invert, model.flow)
             seconds = model.seconds[lane.primitive]
             spread = Spread(function, self._helpers, self._threads, max(SMALLEST_PART, Pace(seconds).quick_rows))
-            lanes[lane] = Batcher(spread, self._pool, seconds, self._limits, partial(self._on_pass, lane))
+            lanes[lane] = Batcher(spread, self._pool, seconds, self._limits, self._observer_of(lane))
             self._open.add(lanes[lane])
         return lanes[lane]
 

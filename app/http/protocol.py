@@ -11,9 +11,9 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.api.exchange import UNKNOWN
 from app.api.refusals import REFUSAL
 from app.errors import GyozaError, SlowHead
+from app.exchange import UNKNOWN
 from app.http import limits
 from app.http.cycle import Cycle, Wire
 from app.http.taking import Taking, waiting_in

@@ -5,6 +5,6 @@ outlives the process: the next worker goes on counting in it.
 """
 
 from app.metrics.gauges import gauges_of
-from app.metrics.metrics import Metrics, Outcome
+from app.metrics.metrics import Metrics
 
-__all__ = ["Metrics", "Outcome", "gauges_of"]
+__all__ = ["Metrics", "gauges_of"]

@@ -2,46 +2,19 @@
 
 import math
 import os
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from app.engine.engine import Lane
+from app.exchange import METHODS, UNKNOWN, Exchange
+from app.metrics.counts import Labels, Requests, counter, histogram
 from app.metrics.exposition import exposition
-from app.metrics.families import (
-    ANSWERED_ROWS,
-    BATCH_ROWS,
-    COMPUTE_SECONDS,
-    FAMILIES,
-    LOAD_FAILURES,
-    QUEUE_SECONDS,
-    REJECTED,
-    REQUEST_SECONDS,
-    REQUESTS,
-    STARTS,
-    Family,
-    Kind,
-)
+from app.metrics.families import BATCH_ROWS, FAMILIES, LOAD_FAILURES, STARTS, Kind
 from app.metrics.processes import lives, process_families
 from app.metrics.shared import SharedSheet, read_sheet
 from app.metrics.sheet import Key, Numbers, Sheet
-from app.timings import Timings
 
 PROCESS = "process"
 """Where a sheet keeps the id of the process that writes it."""
-
-
-class Outcome(NamedTuple):
-    """What became of one request. None of the texts may be a client's own."""
-
-    method: str
-    route: str
-    model: str
-    version: str
-    status: int
-    seconds: float
-    problem: str | None
-    timings: Timings
 
 
 class Metrics:
@@ -59,31 +32,25 @@ class Metrics:
         self._others = {each: file for each, file in enumerate(files, start=1) if each != number}
         self._sheet = SharedSheet(files[number - 1]) if files else Sheet()
         self._sheet.place((PROCESS,), 1)[0] = os.getpid()
+        self._requests: dict[Labels, Requests] = {}
         self.show({})
-        self._add(STARTS, (str(number),), 1)
+        counter(self._sheet, STARTS, str(number))[0] += 1
 
-    def answered(self, outcome: Outcome) -> None:
-        """Count a request."""
-        method, route, model, version, status, seconds, problem, timings = outcome
-        labels = route, model, version
-        self._add(REQUESTS, (method, *labels, str(status)), 1)
-        self._observe(REQUEST_SECONDS, labels, seconds)
-        if timings.queue_start:
-            self._observe(QUEUE_SECONDS, labels, timings.queue)
-        if timings.compute_start:
-            self._observe(COMPUTE_SECONDS, labels, timings.compute)
-        if problem is not None:
-            self._add(REJECTED, (model, problem), 1)
-        elif timings.rows:
-            self._add(ANSWERED_ROWS, labels, timings.rows)
+    def answered(self, exchange: Exchange) -> None:
+        """Count a request whose route, model and version are known, or said to be unknown."""
+        labels = labels_of(exchange)
+        requests = self._requests.get(labels)
+        if requests is None:
+            requests = self._requests[labels] = Requests(self._sheet, labels)
+        requests.count(exchange)
 
-    def passed(self, lane: Lane, rows: int) -> None:
-        """Count a pass."""
-        self._observe(BATCH_ROWS, (lane.model, str(lane.version), lane.primitive.value), rows)
+    def passes(self, lane: Lane) -> Callable[[int], None]:
+        """Return what counts a pass of so many rows."""
+        return histogram(self._sheet, BATCH_ROWS, lane.model, str(lane.version), lane.primitive.value).observe
 
     def load_failed(self, model: str) -> None:
         """Count a load that failed of a model that exists."""
-        self._add(LOAD_FAILURES, (model,), 1)
+        counter(self._sheet, LOAD_FAILURES, model)[0] += 1
 
     def show(self, gauges: Mapping[Key, float]) -> None:
         """Show what is as it is now; gauges that were shown before and are not here are shown no more."""
@@ -113,13 +80,17 @@ class Metrics:
             if sheet := read_sheet(file):
                 yield number, sheet
 
-    def _add(self, family: Family, labels: tuple[str, ...], value: float) -> None:
-        self._sheet.place((family.name, *labels), 1)[0] += value
 
-    def _observe(self, family: Family, labels: tuple[str, ...], value: float) -> None:
-        numbers = self._sheet.place((family.name, *labels), family.size)
-        numbers[bisect_left(family.bounds, value)] += 1
-        numbers[-1] += value
+def labels_of(exchange: Exchange) -> Labels:
+    """Return what a request is counted under."""
+    return (
+        exchange.method if exchange.method in METHODS else UNKNOWN,
+        exchange.route or UNKNOWN,
+        exchange.model or "",
+        exchange.version or "",
+        exchange.status,
+        exchange.problem,
+    )
 
 
 def is_gauge(key: Key) -> bool:

@@ -12,8 +12,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.access import KEY, TOGETHER_S
 from app.api.doors import doors_of
-from app.api.exchange import EXCHANGE, Exchange
+from app.api.exchange import EXCHANGE
 from app.api.gate import Gate
+from app.exchange import Exchange
 from app.keys import Key, KeyRing
 from app.settings import Settings
 from tests.app.keyrings import write_keys
@@ -153,7 +154,7 @@ async def test_who_came_is_told_in_the_log(
 
 def request(*headers: tuple[bytes, bytes]) -> Scope:
     """The scope of a request."""
-    state = {"request_id": "a", EXCHANGE: Exchange()}
+    state = {"request_id": "a", EXCHANGE: Exchange("a", 0.0)}
     return {"type": "http", "method": "POST", "path": "/encode", "headers": [*headers], "state": state}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.api.exchange import UNKNOWN
+from app.exchange import UNKNOWN
 from app.metrics.families import FAMILIES
 from tests.app.metrics.test_metrics import ENCODE, Samples, samples, value
 from tests.app.servers import ROOT

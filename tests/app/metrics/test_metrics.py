@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import gyoza
 from app.engine.engine import Lane
-from app.metrics import Metrics, Outcome
+from app.exchange import Exchange
+from app.metrics import Metrics
 from app.metrics.families import FAMILIES, LOAD_SECONDS, QUEUE_ROWS, SECONDS, Kind
 from app.metrics.shared import sheet_files
 from app.metrics.sheet import Key
@@ -37,17 +38,19 @@ def value(found: Samples, name: str, **labels: str) -> float | None:
     return found.get((name, frozenset(labels.items())))
 
 
-def outcome(seconds: float = 0.5, status: int = 200, problem: str | None = None, **timings: float) -> Outcome:
+def exchange(seconds: float = 0.5, status: int = 200, problem: str | None = None, **timings: float) -> Exchange:
     """A request to encode."""
-    noted = Timings(**timings)  # type: ignore[arg-type]
-    return Outcome("POST", ENCODE["route"], ENCODE["model"], ENCODE["version"], status, seconds, problem, noted)
+    route, model, version = ENCODE.values()
+    found = Exchange("abc", 0.0, Timings(**timings), route, model, version, problem)  # type: ignore[arg-type]
+    found.method, found.status, found.seconds = "POST", status, seconds
+    return found
 
 
 def test_requests_are_counted() -> None:
     """Requests, rows, and times in their buckets, to which the upper bound belongs; the sum is of all values."""
     metrics = Metrics()
-    metrics.answered(outcome(0.5, rows=3, queue_start=1.0, queue=0.001, compute_start=1.0, compute=0.004))
-    metrics.answered(outcome(0.75, rows=2, queue_start=1.0, queue=100.0))
+    metrics.answered(exchange(0.5, rows=3, queue_start=1.0, queue=0.001, compute_start=1.0, compute=0.004))
+    metrics.answered(exchange(0.75, rows=2, queue_start=1.0, queue=100.0))
     found = samples(metrics.text())
     assert value(found, "gyoza_requests_total", method="POST", **ENCODE, status="200") == 2
     assert value(found, "gyoza_rows_total", **ENCODE) == 5
@@ -65,7 +68,7 @@ def test_requests_are_counted() -> None:
 def test_problems_are_counted_by_their_kind() -> None:
     """A request that got no results counts by model and kind of problem, and its rows do not count."""
     metrics = Metrics()
-    metrics.answered(outcome(status=504, problem="deadline-exceeded", rows=3, queue_start=1.0))
+    metrics.answered(exchange(status=504, problem="deadline-exceeded", rows=3, queue_start=1.0))
     found = samples(metrics.text())
     assert value(found, "gyoza_rejected_total", model="tiny", reason="deadline-exceeded") == 1
     assert value(found, "gyoza_requests_total", method="POST", **ENCODE, status="504") == 1
@@ -76,7 +79,7 @@ def test_passes_are_counted_by_their_rows() -> None:
     """A pass counts in the bucket of its rows, and the sum is of the rows of all passes."""
     metrics = Metrics()
     for rows in (1, 3, 4, 5000):
-        metrics.passed(Lane("tiny", 1, Primitive.ENCODE), rows)
+        metrics.passes(Lane("tiny", 1, Primitive.ENCODE))(rows)
     found, lane = samples(metrics.text()), {"model": "tiny", "version": "1", "primitive": "encode"}
     counts = [value(found, "gyoza_batch_rows_bucket", **lane, le=le) for le in ("1.0", "2.0", "4.0", "4096.0", "+Inf")]
     assert counts == [1, 1, 3, 3, 4]
@@ -99,7 +102,7 @@ def test_workers_count_together() -> None:
     with sheet_files(3) as files:
         workers = [Metrics(files, number) for number in (1, 2)]
         for number, metrics in enumerate(workers, start=1):
-            metrics.answered(outcome(0.5))
+            metrics.answered(exchange(0.5))
             gauges = {(QUEUE_ROWS.name, "tiny", "1", "encode"): 2.0, (LOAD_SECONDS.name, "tiny", "1"): float(number)}
             metrics.show(gauges)
         for metrics in workers:
@@ -114,11 +117,11 @@ def test_workers_count_together() -> None:
 
 COUNT_AND_END = """
 import sys
-from app.metrics import Metrics, Outcome
-from app.timings import Timings
+from app.exchange import Exchange
+from app.metrics import Metrics
 metrics = Metrics([int(file) for file in sys.argv[1:]], 2)
 metrics.show({("gyoza_queue_rows", "tiny", "1", "encode"): 9.0})
-metrics.answered(Outcome("POST", "/encode", "tiny", "1", 200, 0.5, None, Timings()))
+metrics.answered(Exchange("abc", 0.0, route="/encode", model="tiny", version="1", status=200, method="POST"))
 """
 
 
@@ -131,7 +134,7 @@ def test_a_worker_that_ended_leaves_its_counts_alone() -> None:
         found = samples(metrics.text())
         assert value(found, "gyoza_requests_total", method="POST", **ENCODE, status="200") == 1
         assert not any(name == "gyoza_queue_rows" for name, _ in found)
-        Metrics(files, 2).answered(outcome())
+        Metrics(files, 2).answered(exchange())
         found = samples(metrics.text())
         assert value(found, "gyoza_requests_total", method="POST", **ENCODE, status="200") == 2
         assert value(found, "gyoza_worker_starts_total", worker="2") == 2
