@@ -89,7 +89,7 @@ class KeyRing:
         self._look_at = time.monotonic() + LOOK_AGAIN_S
 
     def owner(self, sent: Iterable[bytes]) -> Key | None:
-        """Return whose key was sent, None if no key that is known was."""
+        """Return whose key was sent, an admin's rather than another one; None if no key that is known was."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_AGAIN_S
@@ -101,7 +101,7 @@ class KeyRing:
             # All are compared, whichever fits, so that the time tells nothing.
             for file in self._files:
                 for known, owner in file.known:
-                    if hmac.compare_digest(digest, known):
+                    if hmac.compare_digest(digest, known) and (found is None or owner.admin):
                         found = owner
         return found
 

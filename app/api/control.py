@@ -21,17 +21,15 @@ REFUSALS: dict[int | str, dict[str, Any]] = problems([401, 403, 404, 409, 503])
 @router.post("/models/{model}/load", summary="Load a model anew", responses=REFUSALS)
 async def load_model(model: str, request: Request, services: ServicesDependency) -> ModelItem:
     """Versions that are new or changed are loaded, proven and warmed up, then take over; until then the former serve."""
-    flow = flow_of(model)
-    await require_control(request).load(flow)
-    return model_item(services.repository.versions(flow))
+    await require_control(request).load(model)
+    return model_item(services.repository.versions(model))
 
 
 @router.post("/models/{model}/unload", summary="Unload a model", responses=REFUSALS)
 async def unload_model(model: str, request: Request, services: ServicesDependency) -> ModelItem:
     """Requests that have begun are answered; the answer comes when they are, and the memory is free."""
-    flow = flow_of(model)
-    await require_control(request).unload(flow)
-    return model_item(services.repository.versions(flow))
+    await require_control(request).unload(model)
+    return model_item(services.repository.versions(model))
 
 
 def require_control(request: Request) -> Control:
@@ -59,8 +57,3 @@ def require_control(request: Request) -> Control:
             "GYOZA_API_KEYS_FILE and not in GYOZA_ADMIN_KEYS_FILE. Send another one."
         )
     return control
-
-
-def flow_of(name: str) -> str:
-    """Return the flow that a name means: its own, or that of one of its three models. A flow's name has no dot."""
-    return name.partition(".")[0]

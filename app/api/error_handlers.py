@@ -133,7 +133,7 @@ async def on_gyoza_error(request: Request, error: Exception) -> Response:
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer what the router found wrong: the path, or the method."""
-    path, status = request.url.path, error.status_code if isinstance(error, HTTPException) else 404
+    path, status = request.scope["path"], error.status_code if isinstance(error, HTTPException) else 404
     if status == METHOD_NOT_ALLOWED.status:
         allowed = ", ".join(allowed_methods(request))
         detail = f"{path} must be asked with one of: {allowed}. Received: {request.method}. Use one of these."

@@ -15,7 +15,7 @@ from app.keys import KeyRing
 from app.settings import Settings
 
 MOST_SENT = 2
-"""So many keys of a request are looked at: one in each header."""
+"""So many keys of a request are looked at, lest one request asks for thousands of digests."""
 
 
 class Gate:

@@ -1,14 +1,19 @@
 """Whether the process lives, and whether it can be asked."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from app.api.dependencies import Services, ServicesDependency
+from app.api.access import KEY
+from app.api.dependencies import Services, ServicesDependency, services_of
+from app.api.doors import doors_of
 from app.api.openapi import problems
 from app.errors import NotReady
 from app.repository import LOADING_RETRY_S, Entry, Repository, State
 from app.schemas import Status
 
 router = APIRouter(tags=["health"])
+
+MODELS = "/models"
+WITHOUT_REASON = "The server must be ready, and is not. Ask with an API key for the reason, or look into its log."
 
 
 @router.head("/livez", include_in_schema=False)
@@ -20,14 +25,20 @@ async def livez() -> Status:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", summary="Tell whether the models are ready", responses=problems([503]))
-async def readyz(services: ServicesDependency) -> Status:
+async def readyz(request: Request, services: ServicesDependency) -> Status:
     """All versions found must be READY, or with GYOZA_STRICT_READINESS=false at least one, in every worker.
 
     So it is not while the server drains, or while a pass does not come back.
     """
     if reason := why_not_ready(services):
-        raise NotReady(reason, LOADING_RETRY_S)
+        raise NotReady(reason if may_be_told(request) else WITHOUT_REASON, LOADING_RETRY_S)
     return Status(status="ready")
+
+
+def may_be_told(request: Request) -> bool:
+    """Whether whoever asks may read of models: where that needs a key, one has come."""
+    is_open = not doors_of(services_of(request).settings).need_key(MODELS)
+    return is_open or request.scope[KEY] is not None
 
 
 def why_not_ready(services: Services) -> str | None:

@@ -19,6 +19,9 @@ from gyoza.inference.plan import Floats
 JSON_NAMES = {list: "an array", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
 
 
+TOO_DEEP = "The body must be JSON, and is nested too deeply to be read. Send it nested less deeply."
+
+
 def decode(body: bytes) -> Mapping[str, object]:
     """Parse a body to its fields, the quick way where it is open.
 
@@ -46,7 +49,7 @@ def decode_surely(body: bytes) -> dict[str, object]:
             FieldError("body", f"must be a JSON object. Received: {JSON_NAMES.get(type(value), 'null')}")
         )
     # Outside of texts each key has one colon: a count that differs calls for the slow, sure way.
-    if body.count(b":") != count_keys(value):
+    if body.count(b":") != keys_in(value):
         decode_leniently(body)
     return value
 
@@ -61,9 +64,7 @@ def decode_leniently(body: bytes) -> object:
     try:
         return json.loads(body, object_pairs_hook=unique)
     except RecursionError as error:
-        raise MalformedBody(
-            "The body must be JSON, and is nested too deeply to be read. Send it nested less deeply."
-        ) from error
+        raise MalformedBody(TOO_DEEP) from error
     except ValueError as error:
         raise MalformedBody(
             f"The body must be JSON. It can't be read: {error}. Send one JSON object, as the page /docs shows."
@@ -78,6 +79,18 @@ def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidInput(FieldError(twice, "must be given once. Received: it twice or more"))
     return members
+
+
+def keys_in(value: object) -> int:
+    """Count the keys of nested objects.
+
+    Raises:
+        MalformedBody: They are nested too deeply.
+    """
+    try:
+        return count_keys(value)
+    except RecursionError as error:
+        raise MalformedBody(TOO_DEEP) from error
 
 
 def count_keys(value: object) -> int:

@@ -32,6 +32,8 @@ LONGEST_HEADER = 2**20
 """In bytes; far more than a body's few tensors need, and reading a longer one would hold up others."""
 LONGEST_KNOWN = 1024
 """Headers of so many bytes are remembered once they were read."""
+LARGEST = 2**63
+"""Sizes are below it: products of longer integers take long, and can't be told."""
 ENTRY_KEYS = frozenset({"dtype", "shape", "data_offsets"})
 
 
@@ -169,8 +171,8 @@ def check_entry(name: str, entry: Any) -> None:
 
 
 def are_sizes(values: object) -> bool:
-    """Whether a value is a list of integers of 0 or more."""
-    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
+    """Whether a value is a list of integers of 0 or more, which fit into 64 bits."""
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < LARGEST for value in values)
 
 
 def malformed(rule: str, received: str) -> MalformedBody:

@@ -54,6 +54,7 @@ def test_whose_key_it_is(path: Path, tmp_path: Path) -> None:
     assert owner(ring, admin["root"]) == Key("root", admin=True)
     assert owner(ring, both) == Key("boss", admin=True)
     assert owner(ring, "wrong", api["web"]) == Key("web", admin=False)
+    assert owner(ring, admin["root"], api["web"]) == owner(ring, api["web"], admin["root"]) == Key("root", admin=True)
     assert owner(ring) is None
     assert owner(ring, "", api["web"][:-1], api["web"] + "x", "web") is None
 

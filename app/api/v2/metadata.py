@@ -42,7 +42,7 @@ async def model_config(request: Request) -> dict[str, Any]:
         "name": found.name,
         "platform": PLATFORM,
         "backend": "gyoza",
-        "version_policy": {"latest": {"num_versions": 1}},
+        "version_policy": {"all": {}},
         "max_batch_size": services.settings.max_rows,
         "input": [
             {

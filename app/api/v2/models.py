@@ -94,16 +94,10 @@ class Found(NamedTuple):
         return self.operation.row_shape(self.model)
 
 
-def flow_of(name: str, repository: Repository) -> tuple[str, Operation]:
-    """Take a model's name apart to the flow and the operation.
-
-    Raises:
-        NotFound: No such flow is there, or it has no such operation.
-    """
-    if name not in names_of(repository):
-        raise unknown(name, repository)
+def split(name: str) -> tuple[str, Operation | None]:
+    """Take a model's name apart to the flow and the operation, None where it is that of no operation."""
     flow, _, suffix = name.rpartition(".")
-    return flow, OPERATIONS[suffix]
+    return flow, OPERATIONS.get(suffix)
 
 
 def unknown(name: str, repository: Repository, error: NotFound | None = None) -> NotFound:
@@ -123,7 +117,9 @@ def entry_of(repository: Repository, path: Path) -> tuple[Operation, Entry]:
     Raises:
         NotFound: There is no such model or version.
     """
-    flow, operation = flow_of(path["model"], repository)
+    flow, operation = split(path["model"])
+    if operation is None:
+        raise unknown(path["model"], repository)
     try:
         return operation, repository.find(flow, path.get("version"))
     except NotFound as error:
@@ -139,8 +135,7 @@ def ready(repository: Repository, path: Path) -> Found:
         Conflict: The flow lacks what the model needs.
     """
     name: str = path["model"]
-    flow, _, suffix = name.rpartition(".")
-    operation = OPERATIONS.get(suffix)
+    flow, operation = split(name)
     if operation is None:
         raise unknown(name, repository)
     try:

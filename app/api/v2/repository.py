@@ -7,17 +7,17 @@ from typing import Any
 from starlette.requests import Request
 
 from app.api.bodies import body_limit, coding_of, joined, read_body
-from app.api.control import flow_of, require_control
+from app.api.control import require_control
 from app.api.dependencies import Services, services_of
 from app.api.headers import headers_of
-from app.api.v2.models import lack_of, served
+from app.api.v2.models import lack_of, served, split
 from app.api.v2.schemas import IndexItem, Loaded, Unloaded
 from app.codecs.json import decode_surely
 from app.codecs.oip.header import parameters_of
-from app.errors import Conflict, FieldError, InvalidInput, NotFound, NotReady
+from app.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.repository import Control, State
 
-OPERATION_FAILED = (Conflict, NotFound, NotReady)
+FAILED = (Conflict, NotFound)
 
 
 async def index(request: Request) -> list[IndexItem]:
@@ -34,7 +34,7 @@ async def load(request: Request) -> Loaded:
     control, name = await asked(request)
     try:
         await control.load(flow_of(name))
-    except OPERATION_FAILED as error:
+    except FAILED as error:
         raise type(error)(f"failed to load {name!r}: {error}") from error
     return Loaded(name=name, load=True)
 
@@ -44,7 +44,7 @@ async def unload(request: Request) -> Unloaded:
     control, name = await asked(request)
     try:
         await control.unload(flow_of(name))
-    except OPERATION_FAILED as error:
+    except FAILED as error:
         raise type(error)(f"failed to unload {name!r}: {error}") from error
     return Unloaded(name=name, unload=True)
 
@@ -64,6 +64,12 @@ async def asked(request: Request) -> tuple[Control, str]:
             FieldError("parameters", "must bring no config and no files: models are loaded as they lie in their folder")
         )
     return control, request.path_params["model"]
+
+
+def flow_of(name: str) -> str:
+    """Return the flow that a name means: its own, or that of one of its three models."""
+    flow, operation = split(name)
+    return name if operation is None else flow
 
 
 def items(services: Services) -> Iterator[IndexItem]:

@@ -30,7 +30,7 @@ async def server_live() -> ServerLive:
 
 async def server_ready(request: Request) -> ServerReady:
     """As /readyz."""
-    await readyz(services_of(request))
+    await readyz(request, services_of(request))
     return ServerReady(live=True, ready=True)
 
 

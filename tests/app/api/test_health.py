@@ -12,6 +12,7 @@ from app.main import create_app
 from app.peers import Peers
 from app.settings import Settings
 from gyoza.inference.checks import Golden
+from tests.app.keyrings import write_keys
 from tests.app.worlds import LATENTS, TinyFlow, app_of, client_of, put, tiny_loader
 
 
@@ -107,6 +108,22 @@ async def test_one_bad_model(folder: Path, strict: bool, status: int) -> None:
     if strict:
         assert "bad version 1 is UNAVAILABLE (flow.keras must be" in ready.json()["detail"]
         assert "tiny" not in ready.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/v2/health/ready"])
+async def test_reasons_are_for_those_with_a_key(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, path: str
+) -> None:
+    """Where models are told of to keys alone, whoever has none hears only that the server is not ready."""
+    put(folder, name="bad", text="?")
+    keys = tmp_path_factory.mktemp("keys") / "keys"
+    key = write_keys(keys, "web")["web"]
+    async with client_of(app_of(folder, api_keys_file=keys)) as client:
+        stranger, friend = await client.get(path), await client.get(path, headers={"X-API-Key": key})
+    assert stranger.status_code == friend.status_code == 503
+    assert "bad version 1" in friend.text
+    assert "bad" not in stranger.text
+    assert "Ask with an API key for the reason" in stranger.text
 
 
 @pytest.mark.parametrize("strict", [True, False])

@@ -96,6 +96,13 @@ def test_the_first_fault_is_named() -> None:
     assert caught.value.index == (1, 0)
 
 
+@pytest.mark.parametrize("depth", [500, 1000, 1020, 100_000])
+def test_deep_bodies_are_refused(depth: int) -> None:
+    """A body that is nested more deeply than can be looked through is malformed, not a bug."""
+    with pytest.raises((GyozaError, TensorError)):
+        JsonReader(np.dtype("float32"))(decode(b'{"latents":' * depth + b"1" + b"}" * depth)["latents"])
+
+
 def test_long_values_are_cut() -> None:
     """A refused value is shown in a few characters."""
     with pytest.raises(TensorError, match="…") as caught:

@@ -242,6 +242,12 @@ BAD = [
         "invalid-input",
         "latents: the results must be finite in float32, but these rows overflow: 1",
     ),
+    (
+        {"inputs": [{**TENSOR, "shape": [10**2200, 10**2200]}], "a": float("nan")},
+        {},
+        "invalid-input",
+        "inputs[0].shape: must be a list of integers",
+    ),
     ({"inputs": [TENSOR]}, {LENGTH: "x"}, "malformed-body", "must be the bytes of JSON in the body. Received: x"),
     ({"inputs": [TENSOR]}, {LENGTH: "-1"}, "malformed-body", "Received: -1"),
     ({"inputs": [TENSOR]}, {LENGTH: "9" * 19}, "malformed-body", "Received: 9"),

@@ -89,12 +89,14 @@ async def test_nobody_may_load_by_default(client: httpx.AsyncClient, verb: str) 
 async def test_any_name_means_the_whole_flow(
     controlled: httpx.AsyncClient, control: Recorded, verb: str, prefix: str
 ) -> None:
-    """The flow's name and any of its three load and unload the flow, with an empty body or parameters."""
+    """The flow's name and any of its three mean the flow, with an empty body or parameters; another suffix does not."""
     bodies: list[dict[str, Any]] = [{}, {"json": {}}, {"json": {"parameters": {"unload_dependents": False}}}]
     for name, body in zip(("tiny", "tiny.encode", "tiny.invert"), bodies, strict=True):
         answer = await controlled.post(f"/v2/repository{prefix}/models/{name}/{verb}", **body)
         assert (answer.status_code, answer.json()) == (200, {"name": name, verb: True})
     assert control.asked == [(verb, "tiny")] * 3
+    await controlled.post(f"/v2/repository{prefix}/models/tiny.nothing/{verb}")
+    assert control.asked[-1] == (verb, "tiny.nothing")
 
 
 @pytest.mark.parametrize(
