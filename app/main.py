@@ -22,6 +22,7 @@ from app.api.docs import docs_routes
 from app.api.error_handlers import on_gyoza_error, on_http_error
 from app.api.flows import flow_routes
 from app.api.gate import guard
+from app.api.intake import Intake
 from app.api.middleware import LastNet, RequestMiddleware
 from app.api.prefix import with_prefix
 from app.api.refusals import Refusals
@@ -191,7 +192,8 @@ def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metr
     )
     own = OwnControl(repository, settings.request_timeout_s + GRACE_S, counts.load_failed)
     control = peers.control_of(own) if settings.repository_control else None
-    return Services(settings, repository, engine, peers, counts, lifecycle, control)
+    intake = Intake(settings.intake_bytes)
+    return Services(settings, repository, engine, peers, counts, lifecycle, control, intake=intake)
 
 
 def load(services: Services, on_loaded: OnLoaded) -> None:

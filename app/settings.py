@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(64 * 2**20, ge=1, description="Largest body of a request, in bytes.")
     max_json_bytes: int = Field(16 * 2**20, ge=1, description="Largest JSON body of a request, in bytes.")
+    max_intake_bytes: int | None = Field(
+        None, ge=1, description="Most bytes of bodies that are on their way to a process; unset: eight of the largest."
+    )
     max_rows: int = Field(65_536, ge=1, description="Most rows in one request.")
     max_batch_rows: int = Field(1_024, ge=1, description="Most rows in one pass through the flow.")
     max_queue_rows: int | None = Field(
@@ -80,6 +83,11 @@ class Settings(BaseSettings):
     def queue_rows(self) -> int:
         """The most rows that wait per model and direction."""
         return self.max_queue_rows or 2 * self.max_batch_rows
+
+    @property
+    def intake_bytes(self) -> int:
+        """The most bytes of bodies that are on their way; at least one of the largest may be."""
+        return max(self.max_intake_bytes or 8 * self.max_body_bytes, self.max_body_bytes)
 
     @property
     def trusted(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Spans are made when a request was answered, of what was noted of it: while it is
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from threading import Thread
 
 from opentelemetry.context import Context
@@ -13,13 +14,15 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
 import gyoza
 from app.exchange import METHODS, UNKNOWN, Exchange
-from app.timings import PARTS, Timings
+from app.timings import PARTS
 
 logger = logging.getLogger("gyoza.traces")
 
@@ -72,31 +75,50 @@ class Traces:
             {"service.name": "gyoza", "service.version": gyoza.__version__, "process.pid": os.getpid()}
         )
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        told = ToldOnce(exporter, endpoint)
-        self._provider.add_span_processor(BatchSpanProcessor(told, schedule_delay_millis=1e3 * SENT_EVERY_S))
-        self._tracer = self._provider.get_tracer("gyoza", gyoza.__version__)
+        self._sender = BatchSpanProcessor(ToldOnce(exporter, endpoint), schedule_delay_millis=1e3 * SENT_EVERY_S)
+        self._provider.add_span_processor(self._sender)
+        scope = InstrumentationScope("gyoza", gyoza.__version__)
+        # Made as a whole: a span that is begun and ended takes several times as long.
+        self._span = partial(ReadableSpan, resource=resource, instrumentation_scope=scope)
         self._propagator = TraceContextTextMapPropagator()
 
     def answered(self, exchange: Exchange) -> None:
-        """Make the spans of a request."""
-        parent = self._propagator.extract(exchange.caller or {}, Context())
-        end, begin = exchange.ended, exchange.ended - exchange.seconds
-        span = self._tracer.start_span(
-            name_of(exchange),
-            context=parent,
-            kind=SpanKind.SERVER,
-            attributes=attributes(exchange),
-            start_time=nanoseconds(begin),
+        """Make the spans of a request, unless its trace is not kept."""
+        context = self._propagator.extract(exchange.caller or {}, Context())
+        caller = get_current_span(context).get_span_context()
+        trace_id = caller.trace_id if caller.is_valid else self._provider.id_generator.generate_trace_id()
+        name, known = name_of(exchange), attributes(exchange)
+        sampled = self._provider.sampler.should_sample(context, trace_id, name, SpanKind.SERVER, known)
+        if sampled.decision is not Decision.RECORD_AND_SAMPLE:
+            return
+        whole, offset = self._place(trace_id, caller), offset_of(exchange)
+        for part in self._parts(exchange, whole, offset):
+            self._sender.on_end(part)
+        self._sender.on_end(
+            self._span(
+                name,
+                whole,
+                caller if caller.is_valid else None,
+                attributes=sampled.attributes,
+                kind=SpanKind.SERVER,
+                status=Status(StatusCode.ERROR if exchange.status >= 500 else StatusCode.UNSET),
+                start_time=offset + nanoseconds(exchange.start),
+                end_time=offset + nanoseconds(exchange.start + exchange.seconds),
+            )
         )
-        if span.is_recording():
-            inside = set_span_in_context(span)
-            for name, start, seconds in parts(exchange.timings):
-                first = begin + start - exchange.start
-                child = self._tracer.start_span(name, context=inside, start_time=nanoseconds(first))
-                child.end(nanoseconds(first + seconds))
-            if exchange.status >= 500:
-                span.set_status(Status(StatusCode.ERROR))
-        span.end(nanoseconds(end))
+
+    def _parts(self, exchange: Exchange, whole: SpanContext, offset: int) -> Iterator[ReadableSpan]:
+        """Yield a span of each part that began."""
+        for name in PARTS:
+            start, seconds = getattr(exchange.timings, f"{name}_start"), getattr(exchange.timings, name)
+            if start:
+                begin, end = offset + nanoseconds(start), offset + nanoseconds(start + seconds)
+                yield self._span(name, self._place(whole.trace_id, whole), whole, start_time=begin, end_time=end)
+
+    def _place(self, trace_id: int, parent: SpanContext) -> SpanContext:
+        """Return the place of a new span in a trace."""
+        span_id, sampled = self._provider.id_generator.generate_span_id(), TraceFlags(TraceFlags.SAMPLED)
+        return SpanContext(trace_id, span_id, is_remote=False, trace_flags=sampled, trace_state=parent.trace_state)
 
     def close(self) -> None:
         """Send what is left, if that can be done soon."""
@@ -132,12 +154,9 @@ def attributes(exchange: Exchange) -> dict[str, AttributeValue]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def parts(timings: Timings) -> Iterator[tuple[str, float, float]]:
-    """Yield each part that began: its name, when it began, and the seconds that it took."""
-    for name in PARTS:
-        start = getattr(timings, f"{name}_start")
-        if start:
-            yield name, start, getattr(timings, name)
+def offset_of(exchange: Exchange) -> int:
+    """Return by how many nanoseconds the clock of spans, that of ``time.time``, is ahead of ``time.monotonic``."""
+    return nanoseconds(exchange.ended - exchange.seconds - exchange.start)
 
 
 def nanoseconds(seconds: float) -> int:

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.reloads`` does so for a minute: ten loads, two workers, of which one is killed half-way.
 ``python -m benchmarks.reloads --reloads 200 --workers 1 --seconds 0`` loads as quickly as it can, and reads the memory after
-every tenth load. It leaves with code 1 if an answer was wrong, a status was neither 200 nor 429 (a full queue), a connection
+each load. It leaves with code 1 if an answer was wrong, a status was neither 200 nor 429 (a full queue), a connection
 broke that was not the killed worker's own, a load failed, or the memory grew by more than a twentieth after the first ten.
 """
 
@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, astuple
+from statistics import median
 from typing import Annotated, Any
 
 import typer
@@ -20,14 +21,14 @@ from benchmarks.compute.rounds import run_python
 from benchmarks.flows.specs import WORK
 from benchmarks.machine import machine, versions
 from benchmarks.service.changing import Admin, Changing
-from benchmarks.service.processes import Server, clients_of
+from benchmarks.service.processes import Memory, Server, clients_of
 from benchmarks.service.requests import free_port
 from benchmarks.service.servers import gyoza
 from benchmarks.service.soaking import Clients, Tally
 from benchmarks.soak import EXPECTED, Sample, keep, sample, told, wait
 
 EVERY = 10
-"""Memory is read after so many loads."""
+"""What is told of the memory is the median of so many loads: the bodies of requests come and go in it."""
 GROWTH = 1.05
 FOR_EVER_S = 1e6
 SETTLED_S = 20.0
@@ -49,7 +50,8 @@ def main(  # noqa: PLR0913, PLR0917 - options of a command
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if keras:
         run_python("benchmarks.flows.called")
-    changing, admin, port = Changing(WORK / "reload-models", with_keras=keras), Admin(WORK / "admins"), free_port()
+    folder, port = WORK / name, free_port()
+    changing, admin = Changing(folder / "models", with_keras=keras), Admin(folder / "admins")
     command = [*gyoza(port, changing.folder), *admin.options, "--workers", str(workers), "--log-level", "warning"]
     with Server(command, WORK / "logs" / "reloads.log") as server:
         wait(server, port)
@@ -81,10 +83,12 @@ class Run:
         begin = time.monotonic()
         asking = Clients(self._port, self._changing.cases(), seconds or FOR_EVER_S, count)
         samples: list[Sample] = []
+        memories: list[Memory] = []
         pause_until(begin + (0 if seconds else SETTLED_S))
         for done in self._loads(reloads, begin, seconds):
+            memories.append(self._server.memory())
             if done % EVERY == 0 or done == reloads:
-                samples.append(sample(self._server.memory(), time.monotonic() - begin, asking.tally))
+                samples.append(sample(median_of(memories[-EVERY:]), time.monotonic() - begin, asking.tally))
                 typer.echo(f"[{samples[-1].seconds:4.0f} s] {done} loads; {told(samples[-1], asking.tally)}")
         asking.stop()
         while asking.wait(1.0):
@@ -116,9 +120,8 @@ class Run:
 
     def _found(self, tally: Tally, samples: list[Sample], passed: float, count: int) -> dict[str, Any]:
         others = [port for port in tally.broken if port not in self._lost]
-        memory = [found.memory.held_mib for found in samples]
-        grew = bool(not self._lost and len(memory) > 1 and memory[-1] > GROWTH * memory[0])
-        is_right = not (tally.wrong or others or self._failed or grew)
+        growth = growth_of(samples) if not self._lost else None
+        is_right = not (tally.wrong or others or self._failed or (growth or 0) > GROWTH)
         return {
             **machine(),
             **versions(),
@@ -131,12 +134,24 @@ class Run:
             "connections of the killed worker, broken ones": [len(self._lost), len(tally.broken)],
             "broken ones of others": len(others),
             "loads that failed": self._failed,
+            "memory of the last ten loads by that of the second ten": growth and round(growth, 3),
             "samples": [asdict(found) for found in samples],
             "right": is_right
             and {*tally.statuses} <= EXPECTED | {0}
             and tally.statuses[200] > 0
             and self._server.alive,
         }
+
+
+def median_of(memories: Sequence[Memory]) -> Memory:
+    """Return the median of each figure."""
+    return Memory(*(median(figures) for figures in zip(*map(astuple, memories), strict=True)))
+
+
+def growth_of(samples: Sequence[Sample]) -> float | None:
+    """Return how many times the memory after the first ten loads there is at the end; None of fewer loads."""
+    held = [found.memory.held_mib for found in samples]
+    return held[-1] / held[1] if len(held) > 2 else None
 
 
 def pause_until(moment: float) -> None:

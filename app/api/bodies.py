@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from app.api.inflation import CODINGS, inflated
+from app.api.intake import Portion
 from app.codecs import CODECS, Codec
 from app.errors import DeadlineExceeded, TooLarge, UnsupportedMediaType
 from app.settings import Settings
@@ -67,28 +68,30 @@ def body_limit(settings: Settings, *, is_json: bool) -> tuple[int, str]:
 
 
 async def read_body(
-    receive: Receive, headers: Mapping[str, str], limit: int, setting: str, deadline: float
+    receive: Receive, headers: Mapping[str, str], limit: tuple[int, str], deadline: float, portion: Portion
 ) -> list[bytes]:
     """Read a body in the pieces that arrive, and of a larger one no more than the limit.
 
     Args:
         receive: Where the pieces come from.
         headers: The request's.
-        limit: The most bytes.
-        setting: The setting that holds the limit, for the refusal.
+        limit: The most bytes, and the setting that says so.
         deadline: On the clock of ``time.monotonic``.
+        portion: What the body takes of all that may be on its way.
 
     Returns:
         The pieces; joining large ones takes long enough to be left to whoever parses them.
 
     Raises:
         TooLarge: The body is larger than the limit, as declared or as it arrives.
+        Overloaded: Too much is on its way.
         DeadlineExceeded: It did not arrive in time.
         ClientDisconnect: The client left before it arrived.
     """
     declared = headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:LENGTH_DIGITS]) > limit:
-        raise too_large(limit, setting, f"a Content-Length of {declared}")
+    most, setting = limit
+    if declared.isdecimal() and int(declared[:LENGTH_DIGITS]) > most:
+        raise too_large(most, setting, f"a Content-Length of {declared}")
     pieces: list[bytes] = []
     size, more = 0, True
     try:
@@ -99,8 +102,9 @@ async def read_body(
                     raise ClientDisconnect
                 piece, more = message.get("body", b""), message.get("more_body", False)
                 size += len(piece)
-                if size > limit:
-                    raise too_large(limit, setting, f"at least {size} bytes")
+                if size > most:
+                    raise too_large(most, setting, f"at least {size} bytes")
+                portion.take(len(piece))
                 pieces.append(piece)
     except TimeoutError as error:
         raise DeadlineExceeded(

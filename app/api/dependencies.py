@@ -1,11 +1,12 @@
 """What requests borrow from the lifespan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import Request
 
+from app.api.intake import Intake
 from app.engine import Engine
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
@@ -26,6 +27,7 @@ class Services:
     lifecycle: Lifecycle
     control: Control | None = None
     """What loads and unloads models; None: nobody may."""
+    intake: Intake = field(kw_only=True)
 
 
 def services_of(request: Request) -> Services:

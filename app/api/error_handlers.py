@@ -65,7 +65,7 @@ KINDS: Mapping[type[GyozaError], Kind] = MappingProxyType(
         UnsupportedMediaType: Kind(415, "unsupported-media-type", "The body's type or encoding is not read here"),
         InvalidInput: Kind(422, "invalid-input", "The input breaks a rule"),
         HeadTooLarge: Kind(431, "head-too-large", "The head of the request is too large"),
-        Overloaded: Kind(429, "overloaded", "Too many rows are waiting"),
+        Overloaded: Kind(429, "overloaded", "Too much is waiting"),
         NotReady: Kind(503, "not-ready", "Not ready"),
         DeadlineExceeded: Kind(504, "deadline-exceeded", "No answer in time"),
     }

@@ -97,14 +97,14 @@ async def received(
     request: Request, headers: Mapping[str, str], codec: Codec, schema: type[Body], call: Call
 ) -> tuple[Body, Form]:
     """Read a body, and make arrays of it."""
-    coding = coding_of(headers)
-    limit = body_limit(services_of(request).settings, is_json=codec.media_type == JSON)
-    pieces = await read_body(request.receive, headers, *limit, call.deadline)
-    size = sum(map(len, pieces)) * (MOST_RATIO if coding else 1)
-    timings = call.timings
-    timings.decode_start = time.monotonic()
-    found = await beside(size, lambda: parsed(codec, joined(pieces, coding, *limit), schema, call.model.flow.dtype))
-    timings.decode = time.monotonic() - timings.decode_start
+    services, coding, timings = services_of(request), coding_of(headers), call.timings
+    limit = body_limit(services.settings, is_json=codec.media_type == JSON)
+    with services.intake.portion() as portion:
+        pieces = await read_body(request.receive, headers, limit, call.deadline, portion)
+        size = sum(map(len, pieces)) * (MOST_RATIO if coding else 1)
+        timings.decode_start = time.monotonic()
+        found = await beside(size, lambda: parsed(codec, joined(pieces, coding, *limit), schema, call.model.flow.dtype))
+        timings.decode = time.monotonic() - timings.decode_start
     return found
 
 

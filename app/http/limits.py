@@ -20,6 +20,8 @@ LOOK_EVERY_S = 1.0
 MOST_HEAD = 2**16
 """Bytes of a head; also those of a body's trailers, or between two requests."""
 MOST_HEADERS = 100
+MOST_SHOWN = 200
+"""Bytes of a refused request's path in the log."""
 MOST_DRAINED = 2**16
 """A body of at most so many bytes that was not read is thrown away, and the connection kept."""
 MOST_AHEAD = 64
@@ -28,12 +30,12 @@ MOST_AHEAD = 64
 VERSIONS = frozenset({"1.0", "1.1"})
 
 
-def check_head(method: bytes, version: str, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+def check_head(version: str, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
     """Refuse a head that is too large, or that two servers might read in two ways; the parser refuses most of those.
 
     Raises:
         HeadTooLarge: It has too many bytes or headers.
-        MalformedRequest: It names no host, or more than one, asks for a tunnel, or is of another protocol.
+        MalformedRequest: It names no host, or more than one, or is of another protocol.
     """
     size, hosts = len(url), 0
     for name, value in headers:
@@ -48,8 +50,6 @@ def check_head(method: bytes, version: str, url: bytes, headers: Sequence[tuple[
         raise malformed(f"{hosts} Host headers, where there must be one")
     if version not in VERSIONS:
         raise malformed(f"HTTP/{version}")
-    if method == b"CONNECT":
-        raise malformed("CONNECT, and this is no proxy")
 
 
 def head_too_large(received: str) -> HeadTooLarge:

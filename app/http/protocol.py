@@ -130,14 +130,16 @@ class Protocol(HttpToolsProtocol):
         parser, scope = self.parser, self.scope
         method, version = parser.get_method(), parser.get_http_version()
         scope["method"], scope["http_version"] = method.decode("ascii"), version
-        limits.check_head(method, version, self.url, self.headers)
-        if parser.should_upgrade():
-            return
+        if method == b"CONNECT":
+            raise limits.malformed("CONNECT, and this is no proxy")
+        limits.check_head(version, self.url, self.headers)
         target = httptools.parse_url(self.url)
         raw_path = target.path or b"/"
         path = raw_path.decode("ascii")
         scope["path"] = urllib.parse.unquote(path) if "%" in path else path
         scope["raw_path"], scope["query_string"] = raw_path, target.query or b""
+        if parser.should_upgrade():
+            return
         if len(self.pipeline) >= limits.MOST_AHEAD:
             raise limits.malformed(f"more than {limits.MOST_AHEAD} requests before the first answer")
         self._in_head, self._advanced, self.headers = False, True, TRAILERS
@@ -203,7 +205,8 @@ class Protocol(HttpToolsProtocol):
             return
         if not self._in_head:
             self.on_message_begin()
-        known = {"method": UNKNOWN, "path": UNKNOWN, "raw_path": b"", "query_string": b"", **self.scope, REFUSAL: error}
+        path = self.url.partition(b"?")[0][: limits.MOST_SHOWN].decode("latin-1") or UNKNOWN
+        known = {"method": UNKNOWN, "path": path, "raw_path": b"", "query_string": b"", **self.scope, REFUSAL: error}
         self.scope = cast("HTTPScope", known)
         self.expect_100_continue = False
         self._queue(keep_alive=False)

@@ -79,11 +79,6 @@ class OwnControl:
             await beside(partial(self.repository.unload, name))
             await self._free(before, name)
 
-    def close(self) -> None:
-        """Wait for nothing more."""
-        if self._freeing is not None:
-            self._freeing.cancel()
-
     def _models(self, name: str) -> WeakSet[Model]:
         return WeakSet(
             entry.model for entry in self.repository.entries if entry.name == name and entry.model is not None

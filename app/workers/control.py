@@ -25,7 +25,7 @@ class SharedControl:
         self._tell = tell
         self._report = report
         self._own: OwnControl | None = None
-        self._has_own = asyncio.Event()
+        self._early: list[Order] = []
         self._numbers = count()
         self._asked: dict[int, asyncio.Future[Fault | None]] = {}
         self._obeying: set[asyncio.Task[None]] = set()
@@ -33,7 +33,8 @@ class SharedControl:
     def around(self, own: OwnControl) -> Control:
         """Obey by this, from now on."""
         self._own = own
-        self._has_own.set()
+        for order in self._early:
+            self.obey(order)
         return self
 
     async def load(self, name: str) -> None:
@@ -54,8 +55,11 @@ class SharedControl:
         await self._ask("unload", name)
 
     def obey(self, order: Order) -> None:
-        """Do what the supervisor orders, beside everything else."""
-        task = asyncio.create_task(self._obey(order))
+        """Do what the supervisor orders, beside everything else, once this process has models."""
+        if self._own is None:
+            self._early.append(order)
+            return
+        task = asyncio.create_task(self._do(self._own, order))
         self._obeying.add(task)
         task.add_done_callback(self._obeying.discard)
 
@@ -73,11 +77,7 @@ class SharedControl:
         if fault is not None:
             raise (NotFound if fault.kind == "not found" else Conflict)(fault.text)
 
-    async def _obey(self, order: Order) -> None:
-        await self._has_own.wait()
-        own = self._own
-        if own is None:
-            return
+    async def _do(self, own: OwnControl, order: Order) -> None:
         fault = await fault_of(own, order)
         self._tell(self._report(own.repository))
         self._tell(Done(number=order.number, fault=fault))

@@ -21,7 +21,7 @@ WALL_CLOCKS = {
 SHOWN_ALONE = {
     "app/api/access.py": "the stamp of a line in the log",
     "app/api/v2/statistics.py": "the time of the last inference, as the protocol shows it",
-    "app/logs.py": "a stamp as text",
+    "app/logs/formats.py": "a stamp as text",
 }
 """Files that may read it, and what for."""
 

@@ -27,6 +27,9 @@ def test_the_defaults_are_those_promised() -> None:
     assert (settings.max_rows, settings.max_batch_rows, settings.queue_rows) == (65_536, 1_024, 2_048)
     assert settings.batch_delay_ms == 0
     assert Settings(max_queue_rows=5).queue_rows == 5
+    assert Settings(max_body_bytes=7).intake_bytes == 56
+    assert Settings(max_body_bytes=7, max_intake_bytes=9).intake_bytes == 9
+    assert Settings(max_body_bytes=7, max_intake_bytes=5).intake_bytes == 7
 
 
 @pytest.mark.parametrize(

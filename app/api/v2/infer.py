@@ -71,16 +71,17 @@ async def infer(request: Request) -> Answer:
 
 async def received(request: Request, headers: Mapping[str, str], found: Found, deadline: float) -> Asked:
     """Read a body, and make rows of it. What its Content-Type says plays no role: clients of the protocol send any."""
-    settings, timings = services_of(request).settings, exchange_of(request.scope).timings
-    json_bytes, coding = json_bytes_of(headers), coding_of(headers)
-    limit = body_limit(settings, is_json=json_bytes is None)
-    pieces = await read_body(request.receive, headers, *limit, deadline)
-    if json_bytes is not None and json_bytes > settings.max_json_bytes:
-        raise too_large(settings.max_json_bytes, "GYOZA_MAX_JSON_BYTES", f"{json_bytes} bytes of JSON")
-    size = sum(map(len, pieces)) * (MOST_RATIO if coding else 1)
-    timings.decode_start = time.monotonic()
-    asked = await beside(size, lambda: parsed(joined(pieces, coding, *limit), json_bytes, found))
-    timings.decode = time.monotonic() - timings.decode_start
+    services, timings = services_of(request), exchange_of(request.scope).timings
+    json_bytes, coding, most = json_bytes_of(headers), coding_of(headers), services.settings.max_json_bytes
+    limit = body_limit(services.settings, is_json=json_bytes is None)
+    with services.intake.portion() as portion:
+        pieces = await read_body(request.receive, headers, limit, deadline, portion)
+        if json_bytes is not None and json_bytes > most:
+            raise too_large(most, "GYOZA_MAX_JSON_BYTES", f"{json_bytes} bytes of JSON")
+        size = sum(map(len, pieces)) * (MOST_RATIO if coding else 1)
+        timings.decode_start = time.monotonic()
+        asked = await beside(size, lambda: parsed(joined(pieces, coding, *limit), json_bytes, found))
+        timings.decode = time.monotonic() - timings.decode_start
     return asked
 
 

@@ -85,5 +85,6 @@ async def json_of(request: Request) -> Mapping[str, Any]:
     settings, headers = services_of(request).settings, headers_of(request.scope)
     limit, coding = body_limit(settings, is_json=True), coding_of(headers)
     deadline = time.monotonic() + settings.request_timeout_s
-    body = joined(await read_body(request.receive, headers, *limit, deadline), coding, *limit)
-    return decode_surely(body) if body.strip() else {}
+    with services_of(request).intake.portion() as portion:
+        body = joined(await read_body(request.receive, headers, limit, deadline, portion), coding, *limit)
+        return decode_surely(body) if body.strip() else {}

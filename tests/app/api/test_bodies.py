@@ -11,6 +11,7 @@ import pytest
 from starlette.types import Message, Receive, Scope
 
 from app.api.bodies import read_body
+from app.api.intake import Intake
 from app.errors import DeadlineExceeded
 from tests.app.worlds import LATENTS, app_of, client_of
 
@@ -181,7 +182,7 @@ async def test_a_body_that_does_not_arrive() -> None:
         raise AssertionError
 
     with pytest.raises(DeadlineExceeded, match="Received: 0 bytes"):
-        await read_body(never, {}, 10, "GYOZA_MAX_BODY_BYTES", 0.0)
+        await read_body(never, {}, (10, "GYOZA_MAX_BODY_BYTES"), 0.0, Intake(10).portion())
 
 
 async def test_the_same_answer_whatever_the_pieces(client: httpx.AsyncClient) -> None:

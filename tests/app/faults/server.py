@@ -10,6 +10,8 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Self
 
+from tests.app.http.requests import head
+
 SECONDS = 20
 
 
@@ -28,7 +30,9 @@ class Server:
         server = cls(address, [process.pid, *map(int, children)], log)
         with ExitStack() as clients:
             for _ in server.processes:
-                clients.enter_context(server.connect())
+                client = clients.enter_context(server.connect())
+                client.sendall(head("GET /livez"))
+                assert client.recv(2**16)
         return server
 
     @property

@@ -21,6 +21,7 @@ JSON = "Content-Type: application/json"
 BODY = json.dumps({"latents": rows(2).tolist()}).encode()
 LENGTH = f"Content-Length: {len(BODY)}"
 LARGE = json.dumps({"latents": rows(60_000).tolist()}).encode()
+INTAKE = 40 * 2**20
 CUT = "a connection was cut off"
 
 
@@ -30,7 +31,8 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("models")
     put(folder)
     log = folder.with_suffix(".log")
-    options = ["--workers", str(request.param), "--request-timeout-s", "2", "--max-queue-rows", "1000000"]
+    limits = ["--max-body-bytes", str(INTAKE // 2), "--max-intake-bytes", str(INTAKE), "--max-queue-rows", "1000000"]
+    options = ["--workers", str(request.param), "--request-timeout-s", "2", *limits]
     with log.open("w") as file, hurried(folder, *options, stderr=file) as (process, address, _):
         yield Server.of(process, address, log)
 
@@ -51,6 +53,21 @@ def test_a_client_that_stops_reading_is_cut_off(server: Server) -> None:
             peaks.append(server.memory())
         server.settle(files)
     assert peaks[2] < 1.25 * peaks[0] + 2**24
+
+
+def test_large_bodies_that_never_end(server: Server) -> None:
+    """Bodies that are held up take no more memory together than they may; small ones are read all the while."""
+    files, memory, answers = server.files(), server.memory(), []
+    start = head(PATH, "Content-Type: application/vnd.safetensors", f"Content-Length: {INTAKE // 2}")
+    with witness(server.address), ExitStack() as clients:
+        for _ in range(40):
+            client = clients.enter_context(server.connect())
+            client.sendall(start)
+            client.sendall(bytes(INTAKE // 3))
+            answers.append(client)
+        assert server.memory() < memory + (1 + len(server.processes)) * INTAKE
+        assert {*statuses(b"".join(map(rest, answers)))} == {429, 504}
+    server.settle(files)
 
 
 def test_a_byte_at_a_time(server: Server) -> None:

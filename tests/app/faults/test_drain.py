@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.app.certificates import make_certificate
 from tests.app.faults.clients import Client, Seen, load_on, wait_until
 from tests.app.servers import SECONDS, serving, start
 from tests.app.worlds import put, rows
@@ -36,9 +39,8 @@ def is_ready(address: str) -> bool:
 
 def is_closed(address: str) -> bool:
     """Whether nobody listens."""
-    host, _, port = urlsplit(address).netloc.rpartition(":")
     try:
-        socket.create_connection((host, int(port))).close()
+        connect(address).close()
     except OSError:
         return True
     return False
@@ -61,8 +63,7 @@ def total(seen: list[Seen]) -> Seen:
     )
 
 
-@WORKERS
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGINT), ("2", signal.SIGTERM)])
 def test_load_balancers_have_time_to_see_it(folder: Path, workers: str, number: int) -> None:
     """For the delay it is not ready but answers everyone, each connection for the last time; then it ends with 0.
 
@@ -117,6 +118,39 @@ def test_a_request_on_its_way_is_answered(folder: Path, workers: str) -> None:
         assert ended(server)[0] == 0
 
 
+def connect(address: str) -> socket.socket:
+    """Connect, and say nothing."""
+    host, _, port = urlsplit(address).netloc.rpartition(":")
+    return socket.create_connection((host, int(port)), SECONDS)
+
+
+def test_who_asks_nothing_is_not_waited_for(folder: Path) -> None:
+    """Connections without a request, new or old, are closed after a moment, and hold up nothing."""
+    with serving(folder) as (server, address, _), connect(address) as new, connect(address) as old:
+        old.sendall(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert old.recv(12) == b"HTTP/1.1 200"
+        server.terminate()
+        assert new.recv(1) == b""
+        assert ended(server)[0] == 0
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_who_dawdles_with_tls_is_not_waited_for(folder: Path, workers: str) -> None:
+    """Neither a client that does not begin with TLS nor one that never says farewell holds up the end for long."""
+    certificate, key = map(str, make_certificate(folder))
+    tls = ("--tls-certificate", certificate, "--tls-key", key, "--workers", workers, "--drain-timeout-s", "600")
+    with serving(folder, *tls) as (server, address, _), connect(address) as silent:
+        context = ssl.create_default_context(cafile=certificate)
+        host = urlsplit(address).hostname
+        with context.wrap_socket(connect(address), server_hostname=host) as idle:
+            idle.sendall(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert idle.recv(12) == b"HTTP/1.1 200"
+            server.terminate()
+            assert silent.recv(1) == b""
+            assert ended(server)[0] == 0
+
+
 @contextmanager
 def in_flight(
     folder: Path, *arguments: str
@@ -169,8 +203,7 @@ def test_an_answer_that_nobody_reads_is_cut(folder: Path) -> None:
     limits = ("--max-rows", "150000", "--drain-timeout-s", "0.3")
     with serving(folder, *limits) as (server, address, _), socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        host, _, port = urlsplit(address).netloc.rpartition(":")
-        client.connect((host, int(port)))
+        client.connect((urlsplit(address).hostname, urlsplit(address).port))
         head = f"POST /encode HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body.content)}\r\n\r\n"
         client.sendall(head.encode() + body.content)
         assert client.recv(12) == b"HTTP/1.1 200"

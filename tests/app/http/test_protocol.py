@@ -121,6 +121,13 @@ async def test_a_head_has_a_bound(world: World, request_: bytes) -> None:
     assert problem_of(answer)["type"] == "urn:gyoza:head-too-large"
 
 
+async def test_a_refusal_has_the_shape_of_its_path(world: World) -> None:
+    """Where the path is known to be the Open Inference Protocol's, the error has the shape that it has there."""
+    answer = await world.ask(head("GET /v2/models", *["A: b"] * limits.MOST_HEADERS))
+    assert statuses(answer) == [431]
+    assert json.loads(answer.rpartition(b"\r\n\r\n")[2])["code"] == "head-too-large"
+
+
 async def test_a_large_head_within_the_bound_is_read(world: World) -> None:
     """A head just within the bound is answered, also when it arrives in pieces."""
     request = head("GET /", CLOSE, "X: " + "x" * (limits.MOST_HEAD - 100))

@@ -42,7 +42,6 @@ async def test_what_is_served_no_more_is_freed(tmp_path: Path) -> None:
     del request
     await unloading
     assert last() is None
-    control.close()
 
 
 async def test_a_request_without_end_is_waited_for_so_long(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

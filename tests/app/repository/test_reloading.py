@@ -98,6 +98,16 @@ def test_a_failed_load_leaves_the_former_one(tmp_path: Path) -> None:
     assert [(entry.model, entry.reason) for entry in repository.entries] == [(model, None) for model in models]
 
 
+def test_digests_are_checked_at_every_load(tmp_path: Path) -> None:
+    """A version whose files are no longer those that its manifest lists goes on with those that it was made of."""
+    path = put(tmp_path)
+    repository = loaded(tmp_path)
+    (path / "flow.toml").write_text(f"[files]\n'flow.keras' = '{'0' * 64}'\n")
+    with pytest.raises(Conflict, match=r"flow\.keras must have the SHA-256 0000"):
+        repository.load("tiny")
+    assert states(repository) == {1: State.READY}
+
+
 def test_a_new_version_that_fails_stops_nobody(tmp_path: Path) -> None:
     """A version that came later and can't be loaded is UNAVAILABLE, the others load, and the server stays ready."""
     put(tmp_path)

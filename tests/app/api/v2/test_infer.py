@@ -204,7 +204,7 @@ async def test_a_timeout_shortens_the_deadline(client: httpx.AsyncClient, folder
     """A timeout in microseconds that passes is 504; a longer one than the server's changes nothing."""
     answer = await client.post(ENCODE, json={"inputs": [TENSOR], "parameters": {"timeout": 1}})
     assert (answer.status_code, answer.json()["code"]) == (504, "deadline-exceeded")
-    for timeout in (0, 10_000_000, 2**63):
+    for timeout in (0, 10_000_000, 2**63 - 1):
         await ask(client, parameters={"timeout": timeout})
     async with client_of(app_of(folder, request_timeout_s=1e-9)) as hasty:
         answer = await hasty.post(ENCODE, json={"inputs": [TENSOR], "parameters": {"timeout": 10**9}})
