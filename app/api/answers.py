@@ -1,17 +1,10 @@
 """Answers of the flow endpoints: their bytes, and no more headers than they need."""
 
-import zlib
 from dataclasses import dataclass
 
 from starlette.types import Receive, Scope, Send
 
 from app.timings import Timings
-
-GZIP, DEFLATE = "gzip", "deflate"
-WORTH_IT = 1024
-"""An answer of fewer bytes fits into one packet as it is."""
-QUICKEST = 1
-"""The level of compression: higher ones make digits little shorter in several times the time."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +44,3 @@ def server_timing(timings: Timings) -> bytes:
         1e3 * timings.compute,
         1e3 * timings.encode,
     )
-
-
-def gzipped(content: bytes) -> bytes:
-    """Compress."""
-    return zlib.compress(content, QUICKEST, wbits=16 + zlib.MAX_WBITS)
-
-
-def deflated(content: bytes) -> bytes:
-    """Compress in zlib's wrapping, which is what HTTP means by deflate."""
-    return zlib.compress(content, QUICKEST)

@@ -12,14 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.api.answers import GZIP, WORTH_IT, Answer, gzipped
-from app.api.bodies import JSON, body_limit, codec_of, coding_of, joined, read_body
+from app.api.answers import Answer
+from app.api.bodies import JSON, codec_of
+from app.api.compression import compressed
 from app.api.dependencies import services_of
 from app.api.disconnects import unless_disconnected
 from app.api.exchange import exchange_of
-from app.api.headers import accepts, best_media_type, headers_of
-from app.api.inflation import MOST_RATIO
-from app.api.operations import Call, Fields, Operation, beside, encode, factors, invert
+from app.api.headers import best_media_type, headers_of
+from app.api.operations import Call, Fields, Operation, beside, encode, factors, invert, size_of
+from app.api.receiving import received
 from app.api.views import factors_list
 from app.codecs import CODECS, Codec
 from app.codecs.nests import shown
@@ -29,8 +30,6 @@ from app.tensors import Form, TensorError
 from app.timings import Timings
 
 PREFIXES = ("", "/models/{model}", "/models/{model}/versions/{version}")
-GZIP_COST = 16
-"""Compressing a byte takes as long as parsing or writing so many."""
 SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -84,28 +83,14 @@ async def answer(operation: FlowOperation, request: Request) -> Answer:
     call = call_of(request, deadline, switches(request, operation.switches))
     headers = headers_of(request.scope)
     codec = codec_of(headers)
-    body, form = await received(request, headers, codec, operation.request, call)
+    parse = partial(parsed, codec, operation.request, call.model.flow.dtype)
+    body, form = await received(request, headers, deadline, parse, is_json=codec.media_type == JSON)
     fields = {
         "model": call.entry.name,
         "version": str(call.entry.version),
         **await unless_disconnected(request, operation.run(call, body)),
     }
     return await written(headers, codec, fields, form, call.timings)
-
-
-async def received(
-    request: Request, headers: Mapping[str, str], codec: Codec, schema: type[Body], call: Call
-) -> tuple[Body, Form]:
-    """Read a body, and make arrays of it."""
-    services, coding, timings = services_of(request), coding_of(headers), call.timings
-    limit = body_limit(services.settings, is_json=codec.media_type == JSON)
-    with services.intake.portion() as portion:
-        pieces = await read_body(request.receive, headers, limit, call.deadline, portion)
-        size = sum(map(len, pieces)) * (MOST_RATIO if coding else 1)
-        timings.decode_start = time.monotonic()
-        found = await beside(size, lambda: parsed(codec, joined(pieces, coding, *limit), schema, call.model.flow.dtype))
-        timings.decode = time.monotonic() - timings.decode_start
-    return found
 
 
 def call_of(request: Request, deadline: float, given: Mapping[str, bool] | None = None) -> Call:
@@ -135,7 +120,7 @@ def switches(request: Request, names: tuple[str, ...]) -> dict[str, bool]:
     return {name: SWITCH[text] for name, text in given.items()}
 
 
-def parsed(codec: Codec, body: bytes, schema: type[Body], dtype: np.dtype[np.floating[Any]]) -> tuple[Body, Form]:
+def parsed(codec: Codec, schema: type[Body], dtype: np.dtype[np.floating[Any]], body: bytes) -> tuple[Body, Form]:
     """Decode a body and check it against its schema; also tell the form that its first tensor had.
 
     Raises:
@@ -169,19 +154,7 @@ async def written(headers: Mapping[str, str], own: Codec, fields: Fields, form: 
     timings.encode_start = time.monotonic()
     codec = CODECS[best_media_type(headers.get("accept", ""), CODECS, own.media_type)]
     content, coding = await beside(size_of(fields), partial(codec.encode, fields, form)), None
-    # The bytes of floats are hardly shorter compressed; their digits are.
-    if codec.media_type == JSON and len(content) >= WORTH_IT and accepts(headers.get("accept-encoding", ""), GZIP):
-        content, coding = await beside(GZIP_COST * len(content), partial(gzipped, content)), GZIP
+    if codec.media_type == JSON:
+        content, coding = await compressed(content, headers)
     timings.encode = time.monotonic() - timings.encode_start
     return Answer(content, codec.media_type, coding, timings=timings)
-
-
-def size_of(fields: Fields) -> int:
-    """Count the bytes of all arrays."""
-    size = 0
-    for value in fields.values():
-        if isinstance(value, np.ndarray):
-            size += value.nbytes
-        elif isinstance(value, dict):
-            size += size_of(value)
-    return size

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
+
 from app.engine import Engine
 from app.errors import Conflict, TooLarge
 from app.model import Model, Primitive
@@ -101,6 +103,17 @@ def checked_round_trip_error(field: str, found: Floats, expected: Floats) -> Flo
 async def beside(size: int, work: Callable[[], T]) -> T:
     """Run work on ``size`` bytes: at once where that is quick, else in a thread, so that others need not wait for it."""
     return await asyncio.to_thread(work) if size > LARGE else work()
+
+
+def size_of(fields: Fields) -> int:
+    """Count the bytes of all arrays."""
+    size = 0
+    for value in fields.values():
+        if isinstance(value, np.ndarray):
+            size += value.nbytes
+        elif isinstance(value, dict):
+            size += size_of(value)
+    return size
 
 
 Operation: TypeAlias = Callable[[Call, Any], Coroutine[Any, Any, Fields]]

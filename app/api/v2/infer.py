@@ -9,23 +9,22 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.routing import Route
 
-from app.api.answers import DEFLATE, GZIP, WORTH_IT, Answer, deflated, gzipped
-from app.api.bodies import JSON, LENGTH_DIGITS, body_limit, coding_of, joined, read_body, too_large
+from app.api.answers import Answer
+from app.api.bodies import JSON, LENGTH_DIGITS, too_large
+from app.api.compression import compressed
 from app.api.dependencies import services_of
 from app.api.disconnects import unless_disconnected
 from app.api.exchange import exchange_of
-from app.api.flows import GZIP_COST, size_of
-from app.api.headers import accepts, headers_of
-from app.api.inflation import MOST_RATIO
-from app.api.operations import Call, beside
+from app.api.headers import headers_of
+from app.api.operations import Call, beside, size_of
 from app.api.paths import V2
+from app.api.receiving import received
 from app.api.v2.models import OPERATIONS, Found, ready
 from app.codecs import oip
 from app.errors import FieldError, InvalidInput, MalformedBody
 from gyoza.inference.plan import Floats
 
 OCTETS = "application/octet-stream"
-COMPRESSED = {GZIP: gzipped, DEFLATE: deflated}
 LENGTH = "inference-header-content-length"
 """The header that tells how many bytes of a body are JSON, which the bytes of tensors follow."""
 ROUTES = {name: f"{V2}/models/{{model}}.{name}/infer" for name in OPERATIONS}
@@ -57,7 +56,7 @@ async def infer(request: Request) -> Answer:
     exchange.route = ROUTES[found.operation.name]
     exchange.model, exchange.version = found.entry.name, str(found.entry.version)
     headers, timings = headers_of(request.scope), exchange.timings
-    asked = await received(request, headers, found, start + settings.request_timeout_s)
+    asked = await read(request, headers, found, start + settings.request_timeout_s)
     timeout_s = min(asked.request.timeout_s or settings.request_timeout_s, settings.request_timeout_s)
     call = Call(services.engine, found.entry, found.model, start + timeout_s, settings.max_rows, timings=timings)
     results = await unless_disconnected(request, found.operation.run(call, asked.rows))
@@ -69,20 +68,12 @@ async def infer(request: Request) -> Answer:
     return replace(answer, timings=timings)
 
 
-async def received(request: Request, headers: Mapping[str, str], found: Found, deadline: float) -> Asked:
-    """Read a body, and make rows of it. What its Content-Type says plays no role: clients of the protocol send any."""
-    services, timings = services_of(request), exchange_of(request.scope).timings
-    json_bytes, coding, most = json_bytes_of(headers), coding_of(headers), services.settings.max_json_bytes
-    limit = body_limit(services.settings, is_json=json_bytes is None)
-    with services.intake.portion() as portion:
-        pieces = await read_body(request.receive, headers, limit, deadline, portion)
-        if json_bytes is not None and json_bytes > most:
-            raise too_large(most, "GYOZA_MAX_JSON_BYTES", f"{json_bytes} bytes of JSON")
-        size = sum(map(len, pieces)) * (MOST_RATIO if coding else 1)
-        timings.decode_start = time.monotonic()
-        asked = await beside(size, lambda: parsed(joined(pieces, coding, *limit), json_bytes, found))
-        timings.decode = time.monotonic() - timings.decode_start
-    return asked
+async def read(request: Request, headers: Mapping[str, str], found: Found, deadline: float) -> Asked:
+    """Read a body. What its Content-Type says plays no role: clients of the protocol send any."""
+    json_bytes, most = json_bytes_of(headers), services_of(request).settings.max_json_bytes
+    if json_bytes is not None and json_bytes > most:
+        raise too_large(most, "GYOZA_MAX_JSON_BYTES", f"{json_bytes} bytes of JSON")
+    return await received(request, headers, deadline, partial(parsed, json_bytes, found), is_json=json_bytes is None)
 
 
 def json_bytes_of(headers: Mapping[str, str]) -> int | None:
@@ -102,8 +93,8 @@ def json_bytes_of(headers: Mapping[str, str]) -> int | None:
     return int(text)
 
 
-def parsed(body: bytes, json_bytes: int | None, found: Found) -> Asked:
-    """Decode a body.
+def parsed(json_bytes: int | None, found: Found, body: bytes) -> Asked:
+    """Decode a body, and make rows of it.
 
     Raises:
         MalformedBody: The bytes can't be decoded.
@@ -131,8 +122,5 @@ async def written(
     content, json_bytes = await beside(size_of(results), partial(oip.written, head, results, wanted))
     if json_bytes is not None:
         return Answer(content, OCTETS, extra=((LENGTH.encode("ascii"), b"%d" % json_bytes),))
-    accepted = headers.get("accept-encoding", "")
-    coding = next((coding for coding in COMPRESSED if accepts(accepted, coding)), None)
-    if coding is None or len(content) < WORTH_IT:
-        return Answer(content, JSON)
-    return Answer(await beside(GZIP_COST * len(content), partial(COMPRESSED[coding], content)), JSON, coding)
+    content, coding = await compressed(content, headers)
+    return Answer(content, JSON, coding)

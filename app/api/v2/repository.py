@@ -6,10 +6,10 @@ from typing import Any
 
 from starlette.requests import Request
 
-from app.api.bodies import body_limit, coding_of, joined, read_body
 from app.api.control import require_control
 from app.api.dependencies import Services, services_of
 from app.api.headers import headers_of
+from app.api.receiving import received
 from app.api.v2.models import lack_of, served, split
 from app.api.v2.schemas import IndexItem, Loaded, Unloaded
 from app.codecs.json import decode_surely
@@ -82,9 +82,10 @@ def items(services: Services) -> Iterator[IndexItem]:
 
 async def json_of(request: Request) -> Mapping[str, Any]:
     """Read a body that is a JSON object, or empty."""
-    settings, headers = services_of(request).settings, headers_of(request.scope)
-    limit, coding = body_limit(settings, is_json=True), coding_of(headers)
-    deadline = time.monotonic() + settings.request_timeout_s
-    with services_of(request).intake.portion() as portion:
-        body = joined(await read_body(request.receive, headers, limit, deadline, portion), coding, *limit)
-        return decode_surely(body) if body.strip() else {}
+    deadline = time.monotonic() + services_of(request).settings.request_timeout_s
+    return await received(request, headers_of(request.scope), deadline, object_of, is_json=True)
+
+
+def object_of(body: bytes) -> Mapping[str, Any]:
+    """Parse a body; an empty one is an empty object."""
+    return decode_surely(body) if body.strip() else {}
