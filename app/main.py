@@ -179,9 +179,7 @@ async def show_gauges(services: Services) -> None:
 
 def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metrics, lifecycle: Lifecycle) -> Services:
     """Open all that lives as long as the application."""
-    repository = Repository(
-        settings.models_dir, settings.default_model, loader, settings.max_batch_rows, peers.unloaded
-    )
+    repository = Repository(settings.models_dir, settings.default_model, loader, settings.max_batch_rows, peers.known)
     engine = Engine(
         threads=threads_of(settings.workers),
         max_batch_rows=settings.max_batch_rows,

@@ -1,9 +1,9 @@
 """What a process knows of the workers beside it."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.repository import Control, OwnControl
+from app.repository import Control, Key, Known, OwnControl
 
 
 def alone(own: OwnControl) -> Control:
@@ -17,7 +17,7 @@ class Peers:
 
     waiting: Sequence[str] = ()
     """What is told of each worker that is not ready, such as ``worker 2 (process 4711) is loading``."""
-    unloaded: Collection[str] = ()
-    """The models that were unloaded before this process began."""
+    known: Mapping[Key, Known] | None = None
+    """What they serve already; None: they begin together with this one."""
     control_of: Callable[[OwnControl], Control] = alone
     """Makes of what loads and unloads in this process what does so in all of them."""

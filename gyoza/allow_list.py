@@ -10,9 +10,23 @@ import gyoza
 from gyoza.modelling import flow_layers, keras, losses, masks
 from gyoza.modelling.original import ORIGINAL_PACKAGE, is_of_gyoza
 
-__all__ = ["GYOZA_CLASSES", "STRICT", "TRAINING", "Allowed", "ForeignClassError", "check_classes"]
+__all__ = [
+    "GYOZA_CLASSES",
+    "KERAS_LAYERS",
+    "KERAS_LAYER_MODULES",
+    "STRICT",
+    "TRAINING",
+    "Allowed",
+    "ForeignClassError",
+    "check_classes",
+    "is_known",
+    "named_nodes",
+    "whereabouts",
+]
 
-GYOZA_CLASSES = frozenset({*flow_layers.__all__, *masks.__all__, *losses.__all__, "_PositiveConstraint_"})
+GYOZA_CLASSES = frozenset({*flow_layers.__all__, *masks.__all__, "_PositiveConstraint_"})
+GYOZA_LOSSES = frozenset(losses.__all__)
+"""What only a training set-up may name."""
 KERAS_LAYER_NAMES = """
 Activation Add AveragePooling1D AveragePooling2D BatchNormalization Concatenate Conv1D Conv2D Dense DepthwiseConv2D
 Dropout ELU Flatten Functional GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D
@@ -84,7 +98,8 @@ def check_nodes(value: Any, allowed: Allowed, place: str = "") -> None:
     """Refuse a part of a config if a node in it names something that may not be deserialised."""
     for where, node in named_nodes(value, place):
         if not is_known(node, allowed):
-            raise newer(node, where) if bears_name_of_gyoza(node) else foreign(title(node), node, where, allowed)
+            is_newer = bears_name_of_gyoza(node) and node["class_name"] not in GYOZA_LOSSES
+            raise newer(node, where) if is_newer else foreign(title(node), node, where, allowed)
         check_texts({key: item for key, item in node.items() if key not in NAMES}, node, where, allowed)
 
 
@@ -177,7 +192,8 @@ def is_known(node: Mapping[str, Any], allowed: Allowed = STRICT) -> bool:
     if module is None:
         return name in MARKERS and node.get("registered_name") is None
     if is_of_gyoza(module):
-        return name in GYOZA_CLASSES and bears_name_of_gyoza(node)
+        known = GYOZA_CLASSES | GYOZA_LOSSES if allowed.training else GYOZA_CLASSES
+        return name in known and bears_name_of_gyoza(node)
     if name == "function":
         return is_known_function(node, allowed)
     plain = node.get("registered_name") in {None, name} and is_plain_keras(module, name, allowed)

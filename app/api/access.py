@@ -83,8 +83,10 @@ def record_of(exchange: Exchange, *, is_last: bool) -> logging.LogRecord:
     )
     line, values = (LINE, values) if exchange.key is None else (LINE_WITH_KEY, (*values, exchange.key))
     record = object.__new__(logging.LogRecord)
-    own = {"created": exchange.ended, "msecs": 1e3 * (exchange.ended % 1), "more": not is_last}
-    vars(record).update(SAME, msg=line, args=values, fields=partial(fields_of, exchange), **own)
+    vars(record).update(SAME)
+    record.msg, record.args = line, values
+    record.created, record.msecs = exchange.ended, 1e3 * (exchange.ended % 1)
+    record.fields, record.more = partial(fields_of, exchange), not is_last
     return record
 
 

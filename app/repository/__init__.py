@@ -4,7 +4,7 @@ What requests look into is a ``Catalogue``, which never changes: loading puts an
 """
 
 from app.repository.control import LOADING, Control, OwnControl
-from app.repository.entries import LOADING_RETRY_S, UNLOADED, Entry, State, not_ready
+from app.repository.entries import LOADING_RETRY_S, UNLOADED, Entry, Key, Known, State, not_ready
 from app.repository.memory import tidy
 from app.repository.repository import Repository
 
@@ -14,6 +14,8 @@ __all__ = [
     "UNLOADED",
     "Control",
     "Entry",
+    "Key",
+    "Known",
     "OwnControl",
     "Repository",
     "State",

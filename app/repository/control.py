@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from threading import Thread
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from weakref import WeakSet
 
 from app.errors import Conflict, GyozaError
@@ -39,6 +39,13 @@ class Control(Protocol):
         """
 
 
+class Serving(NamedTuple):
+    """What serves for one model."""
+
+    models: WeakSet[Model]
+    calls_code: bool
+
+
 class OwnControl:
     """Loads and unloads the models of this process, one after the other, beside the serving.
 
@@ -62,7 +69,7 @@ class OwnControl:
         """Load what is new or changed of a model; see ``Repository.load``."""
         async with self._turn:
             await self._until_freed()
-            before = self._models(name)
+            before = self._serving(name)
             try:
                 await beside(partial(self.repository.load, name))
             except Conflict:
@@ -75,29 +82,30 @@ class OwnControl:
         """Unload a model, and return when its memory is free; see ``Repository.unload``."""
         async with self._turn:
             await self._until_freed()
-            before = self._models(name)
+            before = self._serving(name)
             await beside(partial(self.repository.unload, name))
             await self._free(before, name)
 
-    def _models(self, name: str) -> WeakSet[Model]:
-        return WeakSet(
-            entry.model for entry in self.repository.entries if entry.name == name and entry.model is not None
-        )
+    def _serving(self, name: str) -> Serving:
+        """Return what serves for a model now."""
+        models = WeakSet(e.model for e in self.repository.entries if e.name == name and e.model is not None)
+        return Serving(models, any(model.flow.calls_code for model in models))
 
     async def _until_freed(self) -> None:
         """Let what was served before go first, lest three of one model are in memory."""
         if self._freeing is not None:
             await asyncio.wait([self._freeing])
 
-    async def _free(self, before: WeakSet[Model], name: str) -> None:
+    async def _free(self, before: Serving, name: str) -> None:
         """Free the memory of models that are served no more, when the last request to them is answered."""
-        gone = before - self._models(name)
+        gone = before.models - self._serving(name).models
         end = asyncio.get_running_loop().time() + self._patience_s
         while gone and asyncio.get_running_loop().time() < end:
             await asyncio.sleep(POLL_S)
         if gone:
             logger.warning("%d models are still in use by requests, though they are served no more", len(gone))
-        await beside(tidy)
+        # Plans are gone by now; code of Keras leads to itself, and was left aside when it was loaded.
+        await beside(partial(tidy, thoroughly=before.calls_code))
 
 
 async def beside(work: Callable[[], None]) -> None:

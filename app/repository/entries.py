@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from app.errors import NotReady
 from app.model import Model
@@ -43,6 +43,13 @@ class Entry:
     def key(self) -> Key:
         """Its name and version."""
         return self.name, self.version
+
+
+class Known(NamedTuple):
+    """What others serve of one version, which a process that is started later does too."""
+
+    is_unloaded: bool
+    is_awaited: bool
 
 
 def not_ready(entry: Entry) -> NotReady:

@@ -4,12 +4,16 @@ import ctypes
 import gc
 
 
-def tidy() -> None:
+def tidy(*, thoroughly: bool = False) -> None:
     """Free what nothing leads to any more, and look at what is left no more.
 
-    What loading leaves stays for long; looking at it again in each collection takes up to 100 ms.
+    What loading leaves stays for long, and looking at it again in each collection takes up to 100 ms with Keras imported.
+
+    Args:
+        thoroughly: Whether to look once more at what was left aside by earlier calls.
     """
-    gc.unfreeze()
+    if thoroughly:
+        gc.unfreeze()
     gc.collect()
     gc.freeze()
     trim()

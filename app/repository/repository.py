@@ -1,7 +1,7 @@
 """The models of one folder, loaded, loaded anew, and unloaded."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -9,7 +9,7 @@ from threading import Lock
 from app.errors import Conflict, NotFound, UnloadableModel, sendable
 from app.model import Loader, Model, is_unchanged, load, load_with_keras
 from app.repository.catalogue import Catalogue
-from app.repository.entries import UNLOADED, Entry, Key, State
+from app.repository.entries import UNLOADED, Entry, Key, Known, State
 from app.repository.finding import find_entries
 
 logger = logging.getLogger("gyoza.repository")
@@ -25,7 +25,7 @@ class Repository:
         default: The model that a request without a name means; None: the only READY one.
         loader: Path and golden vectors to a flow; by default the library's, which needs Keras.
         max_batch_rows: The largest pass that is warmed up.
-        unloaded: Models that are not to be loaded until they are asked for.
+        known: What others serve already: what is not in it is left aside until it is asked for; None: there are no others.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Repository:
         default: str | None = None,
         loader: Loader = load_with_keras,
         max_batch_rows: int = 1024,
-        unloaded: Collection[str] = (),
+        known: Mapping[Key, Known] | None = None,
     ) -> None:
         """Find the models; load none."""
         self.folder = folder
@@ -42,9 +42,7 @@ class Repository:
         self._loader = loader
         self._warm_up_rows = [*(rows for rows in WARM_UP_ROWS if rows < max_batch_rows), max_batch_rows]
         found = find_entries(folder)
-        self._catalogue = Catalogue(
-            {key: without_model(entry) if entry.name in unloaded else entry for key, entry in found.items()}, default
-        )
+        self._catalogue = Catalogue(found if known is None else dict(as_known(found, known)), default)
         self._loading = Lock()
         self.closed = False
 
@@ -101,7 +99,7 @@ class Repository:
         with self._loading:
             for key, entry in self._catalogue.entries.items():
                 if entry.state is State.LOADING and not self.closed:
-                    self._put({**self._catalogue.entries, key: self._load(entry)})
+                    self._put({**self._catalogue.entries, key: self._renewed(entry, entry)})
 
     def load(self, name: str) -> None:
         """Load the versions of a model that are new or another one than before; those whose files are gone go too.
@@ -188,6 +186,14 @@ class Repository:
             return replace(entry, state=State.UNAVAILABLE, reason=sendable(f"{type(error).__name__}: {error}"))
         logger.info("%s version %d is READY", entry.name, entry.version)
         return replace(entry, state=State.READY, model=model)
+
+
+def as_known(found: Mapping[Key, Entry], known: Mapping[Key, Known]) -> Iterator[tuple[Key, Entry]]:
+    """Yield what was found and others know too, as they have it."""
+    for key, entry in found.items():
+        if key in known:
+            is_unloaded, is_awaited = known[key]
+            yield key, without_model(entry) if is_unloaded else replace(entry, is_awaited=is_awaited)
 
 
 def begun(found: Entry, known: Entry | None) -> Entry:

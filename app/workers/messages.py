@@ -14,6 +14,17 @@ BEAT_S = 1.0
 """So often a worker tells that it is alive."""
 
 
+class Version(BaseModel):
+    """The state of one version of one model."""
+
+    name: str
+    version: int
+    state: str
+    reason: str | None
+    is_awaited: bool = True
+    """Whether the server is ready only once this version is."""
+
+
 class Assignment(BaseModel):
     """What a worker is started with: it reads this from its standard input."""
 
@@ -28,8 +39,8 @@ class Assignment(BaseModel):
     """What it locks while it writes a line to the log."""
     sheets: tuple[int, ...] = ()
     """The metrics of all workers; it writes its own and reads the others."""
-    unloaded: tuple[str, ...] = ()
-    """The models that the others have unloaded."""
+    known: tuple[Version, ...] | None = None
+    """What the others serve already; None: all are started together."""
 
 
 class Peers(BaseModel):
@@ -61,15 +72,6 @@ class Serving(BaseModel):
     """From a worker: it takes connections, though its models may still be loading."""
 
     kind: Literal["serving"] = "serving"
-
-
-class Version(BaseModel):
-    """The state of one version of one model."""
-
-    name: str
-    version: int
-    state: str
-    reason: str | None
 
 
 class Loaded(BaseModel):

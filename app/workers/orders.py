@@ -37,29 +37,32 @@ class Orders:
 
     Args:
         workers: Those that are there now.
-        unloaded: The models that are unloaded; kept up to date, for workers that are started later.
     """
 
-    def __init__(self, workers: Callable[[], Iterable[WorkerProcess]], unloaded: set[str]) -> None:
+    def __init__(self, workers: Callable[[], Iterable[WorkerProcess]]) -> None:
         """Have no order."""
         self._workers = workers
-        self._unloaded = unloaded
+        self._missed: dict[int, list[Ask]] = {}
         self._numbers = count()
         self._pending: dict[int, Pending] = {}
 
     def give(self, asker: WorkerProcess, ask: Ask) -> None:
         """Let all workers do what one asks for."""
-        (self._unloaded.add if ask.verb == "unload" else self._unloaded.discard)(ask.model)
+        for missed in self._missed.values():
+            missed.append(ask)
         number, workers = next(self._numbers), [*self._workers()]
         self._pending[number] = Pending(asker, ask, {*workers})
         for worker in workers:
             worker.tell(Order(number=number, verb=ask.verb, model=ask.model))
 
-    def greet(self, worker: WorkerProcess, known: frozenset[str]) -> None:
-        """Tell a worker what was asked while it was started, when it knew of these unloaded models."""
-        for verb, models in (("unload", self._unloaded - known), ("load", known - self._unloaded)):
-            for model in sorted(models):
-                worker.tell(Order.model_validate({"number": next(self._numbers), "verb": verb, "model": model}))
+    def begin(self, number: int) -> None:
+        """Remember for a worker that is started now what it does not hear until it is there."""
+        self._missed[number] = [pending.ask for pending in self._pending.values()]
+
+    def greet(self, number: int, worker: WorkerProcess) -> None:
+        """Order of a worker that is there what it has missed."""
+        for ask in self._missed.pop(number, ()):
+            worker.tell(Order(number=next(self._numbers), verb=ask.verb, model=ask.model))
 
     def hear(self, worker: WorkerProcess, done: Done) -> None:
         """Note that a worker is done with an order."""
@@ -80,7 +83,4 @@ class Orders:
         if pending.waiting:
             return
         del self._pending[number]
-        fault = pending.fault
-        if fault is not None and fault.kind == "not found":
-            self._unloaded.discard(pending.ask.model)
-        pending.asker.tell(Answered(number=pending.ask.number, fault=fault))
+        pending.asker.tell(Answered(number=pending.ask.number, fault=pending.fault))

@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from app.settings import Settings
 from app.threads import threads_of, variables_of
 from app.workers.channel import Channel
-from app.workers.messages import LONGEST_LINE, Assignment, FromSupervisor, FromWorker, Loaded, from_worker, line_of
+from app.workers.messages import (
+    LONGEST_LINE,
+    Assignment,
+    FromSupervisor,
+    FromWorker,
+    Loaded,
+    Version,
+    from_worker,
+    line_of,
+)
 
 COMMAND = (
     sys.executable,
@@ -108,6 +117,14 @@ class WorkerProcess:
         self._process.kill()
 
 
+@dataclass
+class Served:
+    """What workers serve."""
+
+    versions: tuple[Version, ...] | None = None
+    """As the last of them told it; None: none has yet."""
+
+
 @dataclass(frozen=True)
 class Launcher:
     """Starts workers that all serve in the same way."""
@@ -121,8 +138,8 @@ class Launcher:
     """What runs a worker."""
     sheets: tuple[int, ...] = ()
     """An open file for the metrics of each worker."""
-    unloaded: set[str] = field(default_factory=set)
-    """The models that are unloaded, as they are when a worker is started."""
+    served: Served = field(default_factory=Served)
+    """What the workers serve when another one is started."""
 
     async def start(self, number: int, on_taken: Callable[[], None]) -> WorkerProcess:
         """Start a worker.
@@ -155,7 +172,7 @@ class Launcher:
             channel=channel,
             log_lock=self.log_lock,
             sheets=self.sheets,
-            unloaded=tuple(self.unloaded),
+            known=self.served.versions,
         )
         files = pipe, channel, self.log_lock, *self.sheets
         environment = {**os.environ, **variables_of(threads_of(self.settings.workers), os.environ)}

@@ -59,7 +59,7 @@ class Supervisor:
         self._workers: dict[int, WorkerProcess] = {}
         self._dispatcher = Dispatcher(listener, self._channels)
         self._watch = Watch(lambda: tuple(self._workers.values()), self._tell_peers)
-        self._orders = Orders(self._workers.values, launcher.unloaded)
+        self._orders = Orders(self._workers.values)
         self._stopping, self._closing, self._cut = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._start = time.monotonic()
         self._announced = False
@@ -145,13 +145,13 @@ class Supervisor:
 
     async def _live(self, number: int) -> str:
         """Accompany one process from its start to its end, and tell how it ended."""
-        unloaded = frozenset(self._launcher.unloaded)
+        self._orders.begin(number)
         try:
             worker = await self._launcher.start(number, self._dispatcher.go_on)
         except OSError as error:
             return f"worker {number} can't be started: {error.strerror}"
         self._workers[number] = worker
-        self._orders.greet(worker, unloaded)
+        self._orders.greet(number, worker)
         self._tell_peers()
         self._greet(worker)
         async for message in worker.messages():
@@ -188,6 +188,7 @@ class Supervisor:
             self._orders.hear(worker, message)
         else:
             worker.loaded = message
+            self._launcher.served.versions = message.versions
             logger.info("%s has loaded: %d of %d versions READY", worker.name, *counted(message))
             self._tell_peers()
             self._announce()
@@ -256,10 +257,10 @@ def counted(loaded: Loaded) -> tuple[int, int]:
 
 
 def faults(loaded: Loaded) -> str:
-    """Tell the versions that are not READY, and why."""
-    told = (
-        f"{v.name} version {v.version} is {v.state} ({v.reason})" for v in loaded.versions if v.state != State.READY
-    )
+    """Tell the versions that are awaited and not READY, or if there are none all that are not, and why."""
+    waiting = [version for version in loaded.versions if version.state != State.READY]
+    awaited = [version for version in waiting if version.is_awaited] or waiting
+    told = (f"{v.name} version {v.version} is {v.state} ({v.reason})" for v in awaited)
     return ", ".join(told) or "it has found no model"
 
 

@@ -11,7 +11,7 @@ from app.logs import configure_logging
 from app.main import create_app
 from app.metrics import Metrics
 from app.model import Loader
-from app.repository import Repository
+from app.repository import UNLOADED, Key, Known, Repository
 from app.serving import configuration, leave
 from app.workers.control import SharedControl
 from app.workers.messages import Assignment, FromWorker, Loaded, Version
@@ -47,7 +47,7 @@ def server_of(assignment: Assignment, loader: Loader | None) -> WorkerServer:
         server.tell(message)
 
     control = SharedControl(tell, lambda repository: loaded(repository, assignment))
-    known = peers.Peers(("the other workers have not been heard of yet",), assignment.unloaded, control.around)
+    known = peers.Peers(("the other workers have not been heard of yet",), known_of(assignment), control.around)
     lifecycle, metrics = Lifecycle(), Metrics(assignment.sheets, assignment.number)
     server = WorkerServer(
         configuration(create_app(settings, loader, on_loaded, known, metrics, lifecycle), settings),
@@ -67,8 +67,21 @@ def loaded(repository: Repository, assignment: Assignment) -> Loaded:
     return Loaded(
         ready=repository.is_ready(strict=strict),
         versions=tuple(
-            Version(name=entry.name, version=entry.version, state=entry.state, reason=entry.reason)
+            Version(
+                name=entry.name,
+                version=entry.version,
+                state=entry.state,
+                reason=entry.reason,
+                is_awaited=entry.is_awaited,
+            )
             for entry in repository.entries
         ),
         story=story(assignment.url, repository, assignment.settings),
     )
+
+
+def known_of(assignment: Assignment) -> dict[Key, Known] | None:
+    """Return what the other workers serve already."""
+    if assignment.known is None:
+        return None
+    return {(each.name, each.version): Known(each.reason == UNLOADED, each.is_awaited) for each in assignment.known}

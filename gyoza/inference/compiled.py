@@ -61,6 +61,11 @@ class CompiledFlow:
         return self.plan.dtype
 
     @property
+    def calls_code(self) -> bool:
+        """Whether a step calls code, so that the plan is more than arrays and can't be saved."""
+        return any(functions(step) for step in self.plan.steps)
+
+    @property
     def traces(self) -> int:
         """How often a backend traced what the plan's opaque steps call: once each, when a step first runs, or never."""
         return sum(getattr(function, "traces", 0) for step in self.plan.steps for function in functions(step))

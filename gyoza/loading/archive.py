@@ -18,12 +18,12 @@ from typing import Any, BinaryIO
 
 import h5py
 
-from gyoza.inference.files.content import open_regular
+from gyoza.inference.files.content import LARGEST_FILE, open_regular
 from gyoza.inference.files.depth import is_nested_within
 from gyoza.loading.errors import LoadError, reason
 from gyoza.loading.members import CONFIG, WEIGHTS, check_directory, check_members
 
-__all__ = ["Archive", "open_archive", "open_weights", "read_config", "rewritten"]
+__all__ = ["Archive", "copy_of", "open_archive", "open_weights", "read_config", "rewritten", "unreadable"]
 
 DEEPEST = 100
 """Levels of a config: a layer takes four, and flows in flows, or networks in networks, are nested some few times."""
@@ -83,10 +83,26 @@ def open_archive(path: Path, *, assets: bool = False) -> Iterator[Archive]:
     """
     if path.suffix != ".keras":  # Keras reads other endings by other readers, which would see another content.
         raise LoadError(f"{path.name} must be a .keras file. Received: the ending {path.suffix!r}")
+    with copy_of(path) as (copy, digest):
+        yield Archive(copy, digest, config_of(copy, assets=assets))
+
+
+@contextmanager
+def copy_of(path: Path) -> Iterator[tuple[Path, str]]:
+    """Copy a file to where nobody changes it; the copy is gone afterwards.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The copy, of the same name, and the SHA-256 of its bytes.
+
+    Raises:
+        LoadError: There is no such file, it is too large, or there is no room for the copy.
+    """
     with opened(path) as source, a_folder(path.name) as folder:
         copy = folder / path.name
-        digest = copied(source, copy)
-        yield Archive(copy, digest, config_of(copy, assets=assets))
+        yield copy, copied(source, copy)
 
 
 @contextmanager
@@ -114,11 +130,21 @@ def a_folder(name: str) -> Iterator[Path]:
 
 
 def copied(source: BinaryIO, copy: Path) -> str:
-    """Copy a file and return the SHA-256 of what was copied."""
+    """Copy a file and return the SHA-256 of what was copied.
+
+    Raises:
+        LoadError: There is no room for it, or somebody writes more to it than a file may hold.
+    """
     digest = hashlib.sha256()
+    left = LARGEST_FILE
     try:
         with copy.open("wb") as target:
             while chunk := source.read(CHUNK):
+                left -= len(chunk)
+                if left < 0:
+                    raise LoadError(
+                        f"{copy.name} grew beyond {LARGEST_FILE:,} bytes while it was read; write it elsewhere"
+                    )
                 digest.update(chunk)
                 target.write(chunk)
     except OSError as error:
@@ -135,10 +161,13 @@ def no_room(name: str, error: OSError) -> LoadError:
 
 
 def unreadable(path: Path, error: Exception) -> LoadError:
-    """Say that a file is no archive of Keras."""
+    """Say that a file is no archive of Keras, or no file of weights, by its ending."""
+    kind, writer, what = (
+        (".keras archive", "model.save", "model") if path.suffix == ".keras" else ("file", "save_weights", "weights")
+    )
     return LoadError(
-        f"{path.name} must be a .keras archive as written by model.save(), whole; it can't be read: "
-        f"{reason(error)}. Copy it again, or save the model anew"
+        f"{path.name} must be a {kind} as written by {writer}(), whole; it can't be read: {reason(error)}. Copy it again, "
+        f"or save the {what} anew"
     )
 
 
@@ -148,7 +177,7 @@ def config_of(path: Path, *, assets: bool) -> dict[str, Any]:
         with path.open("rb") as file:
             check_directory(file)
             with zipfile.ZipFile(file) as archive:
-                check_members(archive, path.stat().st_size, assets=assets)
+                check_members(archive, assets=assets)
                 damaged = archive.testzip()  # Keras does not look whether all weights are those that were saved.
                 config = json.loads(archive.read(CONFIG)) if damaged is None else {}
     except RecursionError as error:

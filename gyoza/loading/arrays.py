@@ -16,6 +16,9 @@ __all__ = ["UNREADABLE", "count_numbers"]
 
 MOST_OBJECTS = 100_000
 """Groups and arrays of a file: a thousand layers with an optimizer's state take a tenth of that."""
+DEEPEST = 100
+"""Levels of groups: a layer takes two, in a config of which each takes four of a hundred. Naming a group takes as long as it
+is deep."""
 MOST_ATTRIBUTES = 16
 """Of an object; Keras writes one or two."""
 KINDS = frozenset("fiubV")
@@ -48,37 +51,40 @@ def count_numbers(file: h5py.File, size: int) -> int:
 
 def objects(file: h5py.File) -> Iterator[Any]:
     """Yield the groups and arrays of a file; each may stand in one place only, so that no path leads round in a circle."""
-    seen, waiting = {file["/"]}, [file["/"]]
+    seen, waiting = {file["/"]}, [(file["/"], 0)]
     while waiting:
-        found = waiting.pop()
+        found, depth = waiting.pop()
         check_object(found)
         yield found
         for item in members(found) if isinstance(found, h5py.Group) else ():
-            require(item not in seen, f"{item.name!r:.80} must stand in one place. Received: one that is linked twice")
+            if item in seen:
+                raise ValueError(f"{item.name!r:.80} must stand in one place. Received: one that is linked twice")
             seen.add(item)
-            waiting.append(item)
+            waiting.append((item, depth + 1))
         require(len(seen) <= MOST_OBJECTS, f"it must hold at most {MOST_OBJECTS:,} groups and arrays. Received: more")
+        require(depth < DEEPEST, f"its groups must be nested at most {DEEPEST} levels deep. Received: more")
 
 
 def members(group: h5py.Group) -> Iterator[Any]:
     """Yield what stands in a group, all of it in the same file."""
     for name in group:
         link = type(group.get(name, getlink=True))
-        require(
-            link is h5py.HardLink,
-            f"{name!r:.80} in {group.name!r:.80} must be in the file itself. Received: {link.__name__}",
-        )
+        if link is not h5py.HardLink:
+            raise ValueError(
+                f"{name!r:.80} in {group.name!r:.80} must be in the file itself. Received: {link.__name__}"
+            )
         yield group[name]
 
 
 def check_object(item: Any) -> None:
     """Refuse what is neither a group nor an array, or bears attributes that Keras does not write."""
+    if not isinstance(item, h5py.Group | h5py.Dataset):
+        raise TypeError(f"{item.name!r:.80} must be a group or an array")
     attributes = item.attrs
-    require(isinstance(item, h5py.Group | h5py.Dataset), f"{item.name!r:.80} must be a group or an array")
-    require(
-        len(attributes) <= MOST_ATTRIBUTES and all(attributes.get_id(name).shape == () for name in attributes),
-        f"{item.name!r:.80} must have at most {MOST_ATTRIBUTES} attributes, of one value each. Received: others",
-    )
+    if len(attributes) > MOST_ATTRIBUTES or any(attributes.get_id(name).shape != () for name in attributes):
+        raise ValueError(
+            f"{item.name!r:.80} must have at most {MOST_ATTRIBUTES} attributes, of one value each. Received: others"
+        )
 
 
 def check_array(array: h5py.Dataset) -> None:

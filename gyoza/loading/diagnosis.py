@@ -8,12 +8,13 @@ from typing import Any
 from gyoza.allow_list import TRAINING
 from gyoza.loading.archive import open_weights
 from gyoza.loading.errors import reason
+from gyoza.loading.parts import called, plain_layers
 from gyoza.loading.sizes import made, without_values
 from gyoza.loading.weights import misfit
 from gyoza.modelling import keras
 from gyoza.modelling.flow_layers import DisentanglingFlowModel, FlowModel
 
-__all__ = ["built", "check_built", "diagnose", "diagnose_config"]
+__all__ = ["FaultError", "built", "built_alone", "check_built", "diagnose", "diagnose_config"]
 
 LAYER_ADVICE = "Load it with the version of gyoza that wrote it and save the model anew, or correct its config"
 WEIGHTS_ADVICE = "Save the model anew by model.save(), which writes config and weights that fit"
@@ -49,6 +50,22 @@ def diagnose_config(config: Mapping[str, Any], error: Exception) -> str:
     except FaultError as fault:
         return str(fault)
     return f"{reason(error)}. {LAYER_ADVICE}"
+
+
+def built_alone(config: Mapping[str, Any]) -> list[Any]:
+    """Make the plain layers of a config each by itself, and none of others' code.
+
+    Returns:
+        The layers.
+
+    Raises:
+        FaultError: One can't be made, or called on what it was built for.
+    """
+    layers = []
+    for place, node in plain_layers({**config, TRAINING: None}):
+        with blaming(f"{place}{', ' if place else ''}the {named(node)}", LAYER_ADVICE):
+            layers.append(called(node))
+    return layers
 
 
 def built(config: Mapping[str, Any]) -> Any:

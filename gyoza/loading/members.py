@@ -33,9 +33,11 @@ LARGEST_CONFIG = 8 * 2**20
 """Bytes: a network of five layers takes 10,000, so that hundreds of couplings fit. As objects they take ten times that."""
 FREELY_INFLATED = 16 * 2**20
 """Bytes to which any member may inflate: too few to do harm."""
-INFLATION = 100
-"""A larger member may inflate by so much; weights hardly deflate, and nothing deflates to less than a thousandth."""
+INFLATION = 4
+"""A larger member may inflate by so much: Keras deflates nothing, and weights that somebody packed hardly deflate."""
 
+HEAD = 30
+"""Bytes before a member's name, behind which it lies."""
 END = struct.Struct("<4s4H2LH")
 """The end of an archive; its sixth entry is the directory's size."""
 LOCATOR = struct.Struct("<4sLQL")
@@ -70,12 +72,11 @@ def check_directory(file: BinaryIO) -> None:
     )
 
 
-def check_members(archive: zipfile.ZipFile, size: int, *, assets: bool) -> None:
+def check_members(archive: zipfile.ZipFile, *, assets: bool) -> None:
     """Refuse an archive that holds what Keras does not write, or inflates to more than it may.
 
     Args:
         archive: The archive, of which only the directory was read.
-        size: Its bytes.
         assets: Whether layers of one's own may have written files beside their weights.
 
     Raises:
@@ -88,11 +89,20 @@ def check_members(archive: zipfile.ZipFile, size: int, *, assets: bool) -> None:
     require(twice is None, f"each of its members must have a name of its own. Received: {twice!r:.80} twice")
     for member in members:
         check_member(member, assets=assets)
-    require(sum(member.compress_size for member in members) <= size, "its members must lie behind each other")
+    check_places(archive)
     inflated = sum(member.file_size for member in members)
     require(
         inflated <= LARGEST_FILE, f"its members must inflate to at most {LARGEST_FILE:,} bytes. Received: {inflated:,}"
     )
+
+
+def check_places(archive: zipfile.ZipFile) -> None:
+    """Refuse members that share bytes with each other or with the directory, and so inflate to more than is there."""
+    members = sorted(archive.infolist(), key=lambda member: member.header_offset)
+    starts = [*(member.header_offset for member in members), archive.start_dir]
+    ends = [member.header_offset + HEAD + len(member.orig_filename) + member.compress_size for member in members]
+    behind = all(end <= start for end, start in zip(ends, starts[1:], strict=True))
+    require(behind, "its members must lie behind each other, and before its directory")
 
 
 def check_member(member: zipfile.ZipInfo, *, assets: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from gyoza.allow_list import TRAINING, Allowed, ForeignClassError, check_classes
 from gyoza.loading.archive import Archive, open_archive, open_weights, rewritten
 from gyoza.loading.arrays import UNREADABLE, count_numbers
-from gyoza.loading.diagnosis import built, check_built, diagnose, diagnose_config
+from gyoza.loading.diagnosis import FaultError, built, built_alone, check_built, diagnose, diagnose_config
 from gyoza.loading.errors import LoadError, reason
 from gyoza.loading.sizes import check_numbers, check_shapes, without_values
 from gyoza.loading.trusted import import_trusted
@@ -122,9 +122,8 @@ def checked(archive: Archive, allowed: Allowed) -> dict[str, Any]:
     ours: dict[str, Any] = renamed(archive.config)
     try:
         stored = numbers_stored(archive.path)
-        check_shapes(ours, stored)
-        if (model := sketched(archive, ours)) is not None:
-            check_numbers(model, stored)
+        check_shapes(ours if allowed.training else {**ours, TRAINING: None}, stored)
+        check_numbers(sketched(archive, ours), stored)
     except UNREADABLE as error:
         raise LoadError(f"{archive.path.name} can't be loaded. {reason(error)}. Save the model anew") from error
     return ours
@@ -136,18 +135,32 @@ def numbers_stored(path: Path) -> int:
         return count_numbers(file, file.id.get_filesize())
 
 
-def sketched(archive: Archive, config: dict[str, Any]) -> Any:
-    """Make the model of a config with weights that have no values; None where the code of others can't do without.
+def sketched(archive: Archive, config: dict[str, Any]) -> list[Any]:
+    """Make the model of a config with weights that have no values.
+
+    Returns:
+        The model; or its plain layers, where the code of others in it can't do without values.
 
     Raises:
         LoadError: No model can be made of the config; the text names the layer where that lies in one.
     """
     try:
-        return without_values(lambda: built(config))
+        model = without_values(lambda: built(config))
     except Exception as error:  # Keras raises whatever its layers raise.
         if names_own_code(archive.config):
-            return None
+            return sketched_parts(archive, config)
         raise LoadError(f"{archive.path.name} can't be loaded. {diagnose_config(config, error)}") from error
+    if not isinstance(model, keras.Model):
+        raise LoadError(f"{archive.path.name} must hold a model, such as a FlowModel. Received: {type(model).__name__}")
+    return [model]
+
+
+def sketched_parts(archive: Archive, config: dict[str, Any]) -> list[Any]:
+    """Make the plain layers of a config with weights that have no values; for errors see ``sketched``."""
+    try:
+        return without_values(lambda: built_alone(config))
+    except FaultError as fault:
+        raise LoadError(f"{archive.path.name} can't be loaded. {fault}") from fault
 
 
 def check_sizes(model: Any, sizes: Sequence[int]) -> None:

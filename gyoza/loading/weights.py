@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from keras import ops
 
-from gyoza.loading.archive import open_weights
+from gyoza.loading.archive import copy_of, open_weights, unreadable
 from gyoza.loading.arrays import UNREADABLE, count_numbers
 from gyoza.loading.errors import LoadError, reason
 from gyoza.modelling.flow_layers import FlowModel
@@ -53,12 +53,20 @@ def load_weights(model: Any, path: str | PathLike[str]) -> None:
         >>> bool((np.asarray(codes) == np.asarray(again(latents)[0])).all())
         True
     """
-    path = Path(path)
+    given = Path(path)
     if not model.built:
         raise ValueError(
             f"{model.name} must be built before it is filled; call it on a batch of latents, or build([None, …]). "
             "Received: built=False"
         )
+    if not given.name.endswith(ENDING):  # Keras reads other endings by other readers.
+        raise LoadError(f"{given.name} must be a {ENDING} file. Received: the ending {given.suffix!r}")
+    with copy_of(given) as (copy, _):
+        fill(model, copy)
+
+
+def fill(model: Any, path: Path) -> None:
+    """Fill a model from a copy that nobody changes; for errors see ``load_weights``."""
     check_file(model, path)
     variables = [*model.variables, *getattr(getattr(model, "optimizer", None), "variables", [])]
     before = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
@@ -78,20 +86,13 @@ def check_file(model: Any, path: Path) -> None:
     Raises:
         LoadError: It is such a file.
     """
-    if not path.name.endswith(ENDING):  # Keras reads other endings by other readers.
-        raise LoadError(f"{path.name} must be a {ENDING} file. Received: the ending {path.suffix!r}")
     try:
         with open_weights(path) as file:
             count_numbers(file, path.stat().st_size)
             layers = file.get("layers", {})
             saved = list(layers) if isinstance(layers, Mapping) else None
-    except FileNotFoundError as error:
-        raise LoadError(f"{path.name} does not exist") from error
     except UNREADABLE as error:
-        raise LoadError(
-            f"{path.name} must be a file as written by save_weights(), whole; it can't be read: {reason(error)}. Copy it "
-            "again, or save the weights anew"
-        ) from error
+        raise unreadable(path, error) from error
     if saved is None:
         raise LoadError(f"{path.name} must hold a group of layers, as written by save_weights(). Received: an array")
     if len(saved) > len(model.layers):

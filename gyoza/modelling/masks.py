@@ -1,6 +1,7 @@
 """Masks that let some entries of a tensor pass and cancel out the others."""
 
 from collections.abc import Sequence
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -170,7 +171,8 @@ class HeavisideMask(Mask):
 
     def __init__(self, axes: Sequence[int], shape: Sequence[int], mask: Any = None, **kwargs: Any) -> None:
         """Make the zeros and ones."""
-        size = prod(shape)
+        sizes, _ = check_shape_and_axes(shape, axes)
+        size = prod(sizes)
         steps = np.arange(size) >= size // 2
         super().__init__(axes, shape, steps if mask is None else mask, **kwargs)
 
@@ -206,5 +208,8 @@ class CheckerBoardMask(Mask):
     def __init__(self, axes: Sequence[int], shape: Sequence[int], mask: Any = None, **kwargs: Any) -> None:
         """Make the zeros and ones."""
         sizes, _ = check_shape_and_axes(shape, axes)
-        board = np.indices(sizes).sum(axis=0) % 2
+        # One array of the board's size, not one for each axis.
+        board: NDArray[np.bool_] = reduce(
+            np.logical_xor, (indices % 2 == 1 for indices in np.indices(sizes, sparse=True))
+        )
         super().__init__(axes, shape, board if mask is None else mask, **kwargs)

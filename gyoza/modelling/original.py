@@ -12,7 +12,16 @@ from typing import Any
 
 import keras
 
-__all__ = ["ORIGINAL_PACKAGE", "complete", "is_of_gyoza", "lacks_sizes", "make_readable", "renamed", "with_sizes"]
+__all__ = [
+    "ORIGINAL_PACKAGE",
+    "SIZES",
+    "complete",
+    "is_of_gyoza",
+    "lacks_sizes",
+    "make_readable",
+    "renamed",
+    "with_sizes",
+]
 
 ORIGINAL_PACKAGE = "Custom"
 """The package under which gyoza 0.3 registered its classes."""

@@ -134,6 +134,18 @@ def test_a_listed_flow_must_lie_beside_its_plan(tmp_path: Path) -> None:
         load(path, tiny_loader, ROWS)
 
 
+@pytest.mark.parametrize("name", ["flow.keras", "notes"])
+def test_what_a_link_leads_to_is_told_to_nobody(name: str, tmp_path: Path) -> None:
+    """The reason is shown to clients: it holds nothing of another file's content, not its digest either."""
+    (tmp_path / "secret").write_text("1234")
+    path = put(tmp_path)
+    (path / name).unlink(missing_ok=True)
+    (path / name).symlink_to(tmp_path / "secret")
+    (path / "flow.toml").write_text(f'[files]\n"{name}" = "{DIGEST}"\n')
+    with pytest.raises(UnloadableModel, match=rf"{name} must have the SHA-256 {DIGEST} .* Received: another one$"):
+        load(path, tiny_loader, ROWS)
+
+
 @pytest.mark.parametrize("with_plan", [True, False])
 @pytest.mark.parametrize(("rows", "columns"), [(2, 5), (0, 4)])
 def test_golden_rows_must_fit_the_flow(tmp_path: Path, rows: int, columns: int, with_plan: bool) -> None:

@@ -143,3 +143,12 @@ def test_a_pipe_is_no_archive(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "flow.keras")
     with pytest.raises(LoadError, match=r"must be a \.keras archive .* Received: a pipe"):
         load_flow(tmp_path / "flow.keras")
+
+
+def test_a_file_that_grows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is copied is counted: its size when it was opened bounds nothing."""
+    path = tmp_path / "flow.keras"
+    path.write_bytes(bytes(100))
+    monkeypatch.setattr(archive, "LARGEST_FILE", 99)
+    with path.open("rb") as source, pytest.raises(LoadError, match=r"copy grew beyond 99 bytes while it was read"):
+        archive.copied(source, tmp_path / "copy")

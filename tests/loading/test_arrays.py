@@ -51,6 +51,11 @@ def virtual(file: h5py.File) -> None:
     file.create_virtual_dataset("more", layout)
 
 
+def deep(file: h5py.File) -> None:
+    """Nest groups, which takes longer to name the deeper they are."""
+    file.create_group("/".join(["a"] * 200))
+
+
 def bomb(file: h5py.File) -> None:
     """Claim a terabyte that a filter makes of nothing."""
     file.create_dataset("more", (2**40,), "f4", chunks=(2**20,), compression="gzip")
@@ -105,6 +110,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "numbers elsewhere": (elsewhere, "whose numbers are elsewhere"),
     "numbers gathered": (virtual, "whose numbers are elsewhere"),
     "a bomb": (bomb, "'/more' must be stored as they are. Received: chunks, or a filter"),
+    "deep groups": (deep, "nested at most 100 levels deep"),
     "a shape of nothing": (unwritten, r"'/more' of the shape \[1099511627776\] must store 4,398,046,511,104 bytes"),
     "a shape beyond counting": (overflowing, "must be stored as they are"),
     "texts": (texts, "'/more' must be an array of numbers. Received: object"),

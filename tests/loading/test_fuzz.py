@@ -16,6 +16,9 @@ from gyoza.modelling.flow_layers import DisentanglingFlowModel, FlowModel
 from tests.loading.archives import read
 
 Saved = tuple[Path, DisentanglingFlowModel]
+MEMORY, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+MOST_GROWTH = 2**28
+"""Bytes that loading a file of some KB may take for a while: bounds of the library in float32, some times over."""
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VALUES: Any = st.recursive(
@@ -92,3 +95,33 @@ def test_a_part_of_a_config_is_something_else(data: st.DataObject, saved: Saved,
     node[last] = data.draw(VALUES)
     target.write_bytes(packed({**unpacked(saved[0]), "config.json": json.dumps(config).encode()}))
     attempt(target)
+
+
+SIZES: Any = st.sampled_from([-(10**8), -1, 0, 1, 4, 10**4, 10**7, 10**8, 10**18, True, False, 4.0, 1e8, "4", None])
+SIZED = ("shape", "axes", "units", "reflection_count", "dimensions_per_factor", "input_shape", "batch_shape", "factors")
+
+
+def largest_memory() -> int:
+    """The most bytes that this process held at once since that was last cleared."""
+    return next(int(line.split()[1]) * 1024 for line in MEMORY.read_text().splitlines() if line.startswith("VmHWM"))
+
+
+@pytest.mark.skipif(not CLEAR.exists(), reason="only Linux tells how much memory was held at most, and forgets it")
+@settings(SLOWLY, max_examples=60)
+@given(data=st.data())
+def test_sizes_take_no_memory(data: st.DataObject, saved: Saved, target: Path) -> None:
+    """Any sizes in place of those of a config, with what was drawn of them left out: loading takes little, or refuses."""
+    config = read(saved[0])
+    for place in data.draw(
+        st.lists(st.sampled_from([spot for spot in spots(config) if spot[-1] in SIZED]), max_size=3)
+    ):
+        node: Any = config
+        for key in place[:-1]:
+            node = node[key]
+        node.update({place[-1]: data.draw(SIZES | st.lists(SIZES, max_size=3))})
+        node.update({drawn: None for drawn in ("mask", "permutation") if isinstance(node.get(drawn), list)})
+    target.write_bytes(packed({**unpacked(saved[0]), "config.json": json.dumps(config).encode()}))
+    CLEAR.write_text("5")
+    before = largest_memory()
+    attempt(target)
+    assert largest_memory() - before < MOST_GROWTH

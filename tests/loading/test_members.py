@@ -1,6 +1,7 @@
 """What an archive may hold: it is refused by its directory, before anything in it is unpacked."""
 
 import json
+import os
 import stat
 import struct
 import zipfile
@@ -36,6 +37,11 @@ def overlapping(archive: zipfile.ZipFile) -> None:
         member.compress_size = member.file_size = 10**6
 
 
+def shared(archive: zipfile.ZipFile) -> None:
+    """Say that a member lies where another one does; together they are no larger than the file."""
+    archive.getinfo("metadata.json").header_offset = archive.getinfo("model.weights.h5").header_offset
+
+
 def growing(archive: zipfile.ZipFile) -> None:
     """Say that the weights inflate to a terabyte."""
     archive.getinfo("model.weights.h5").file_size = 2**40
@@ -53,6 +59,7 @@ ADDITIONS: dict[str, tuple[Callable[[zipfile.ZipFile], object], str]] = {
     ),
     "a link": (linked, "must be files. Received: 'config.json', a link"),
     "overlapping members": (overlapping, "must lie behind each other"),
+    "members that share bytes": (shared, "must lie behind each other, and before its directory"),
     "a terabyte": (
         growing,
         r"must inflate to at most [\d,]+\. Received: 'model\.weights\.h5', which inflates to 1,099,5",
@@ -106,6 +113,24 @@ def test_a_bomb_is_refused(tmp_path: Path) -> None:
         archive.writestr("model.weights.h5", bytes(2**25))
     with pytest.raises(LoadError, match=r"must inflate to at most 16,777,216\. Received: 'model\.weights\.h5'"):
         load_flow(path)
+
+
+def test_weights_inflate_to_little_more_than_they_are(saved: Saved, tmp_path: Path) -> None:
+    """A small file does not fill the memory; weights that somebody packed load all the same."""
+    path = tmp_path / "flow.keras"
+    for weights in (bytes(2**22) + os.urandom(2**20), os.urandom(2**20) + bytes(20 * 2**20)):
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", b"{}")
+            archive.writestr("model.weights.h5", weights)
+        if len(weights) < members.FREELY_INFLATED:
+            assert read_config(path) == {}
+            continue
+        with pytest.raises(LoadError, match=r"must inflate to at most 16,777,216\. Received: 'model\.weights\.h5'"):
+            read_config(path)
+    with zipfile.ZipFile(saved[0]) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in old.namelist():
+            archive.writestr(name, old.read(name))
+    assert load_flow(path).flow
 
 
 def test_a_large_config_is_refused(tmp_path: Path) -> None:

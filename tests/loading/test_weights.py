@@ -226,3 +226,22 @@ def test_an_array_in_place_of_the_layers_is_refused(tmp_path: Path) -> None:
         file["layers"] = np.zeros(3)
     with pytest.raises(LoadError, match=r"must hold a group of layers.*Received: an array"):
         load_weights(short_flow(), path)
+
+
+def test_what_was_checked_is_what_is_loaded(weights: Path) -> None:
+    """A file that is replaced after it was looked at does not get past the look; whoever loads it reads a copy."""
+    model, read = short_flow(), []
+
+    class Replacing(FlowModel):
+        """A flow whose file changes between the look at it and its loading."""
+
+        def load_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+            weights.write_bytes(b"another file")
+            read.append(Path(filepath))
+            super().load_weights(filepath, *args, **kwargs)
+
+    flow = Replacing(model._flow_layers_)
+    flow.build((None, 4))
+    load_weights(flow, weights)
+    assert read[0] != weights
+    assert not read[0].exists()

@@ -3,7 +3,8 @@
 Nothing here is mapped into memory: who cuts a mapped file short ends the process that reads on.
 
 Symbolic links are followed wherever they lead. Kubernetes mounts volumes through them, and stores of models keep the bytes
-elsewhere; what they lead to is read as one of the formats known here or refused, and never sent to anybody.
+elsewhere; what they lead to is read as one of the formats known here or refused. Neither it nor its digest is sent to
+anybody, unless it is such a format and all that is expected of it was met.
 """
 
 import hashlib

@@ -139,7 +139,8 @@ class CheckerBoardPermutation(Permutation):
         self, shape: Sequence[int], axes: Sequence[int], permutation: Sequence[int] | None = None, **kwargs: Any
     ) -> None:
         """Lay the rope and swap along it."""
-        super().__init__(shape, axes, self._swapped(shape) if permutation is None else permutation, **kwargs)
+        sizes, _ = check_shape_and_axes(shape, axes)
+        super().__init__(shape, axes, self._swapped(sizes) if permutation is None else permutation, **kwargs)
 
     @staticmethod
     def generate_rope_indices(shape: Sequence[int]) -> Generator[list[int], None, None]:
@@ -221,7 +222,8 @@ class HeavisidePermutation(Permutation):
         self, shape: Sequence[int], axes: Sequence[int], permutation: Sequence[int] | None = None, **kwargs: Any
     ) -> None:
         """Rotate by half the number of entries."""
-        size = prod(shape)
+        sizes, _ = check_shape_and_axes(shape, axes)
+        size = prod(sizes)
         halves = [*range(size // 2, size), *range(size // 2)]
         super().__init__(shape, axes, halves if permutation is None else permutation, **kwargs)
 

@@ -49,7 +49,7 @@ def is_closed(address: str) -> bool:
 def ended(server: subprocess.Popen[str]) -> tuple[int, str]:
     """Wait until a server has ended; return its code and its log."""
     _, log = server.communicate(timeout=SECONDS)
-    assert "Traceback" not in log
+    assert "Traceback" not in log, log
     return server.returncode, log
 
 

@@ -7,13 +7,16 @@ import time
 import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.errors import Conflict, NotFound
 from app.repository import LOADING, OwnControl, Repository, State
 from app.repository.control import beside
+from gyoza.inference import CompiledFlow, Plan
 from gyoza.inference.checks import Golden
-from tests.app.worlds import TinyFlow, loaded, put, tiny_loader
+from gyoza.inference.plan import Floats, Opaque
+from tests.app.worlds import SIZE, TinyFlow, loaded, put, tiny_loader
 
 PATIENCE_S = 30.0
 
@@ -42,6 +45,41 @@ async def test_what_is_served_no_more_is_freed(tmp_path: Path) -> None:
     del request
     await unloading
     assert last() is None
+
+
+class Ring:
+    """Code that leads to itself, as Keras' models do."""
+
+    def __init__(self) -> None:
+        """Close the ring."""
+        self.itself = self
+
+    def encode(self, rows: Floats) -> tuple[Floats, Floats]:
+        """Leave rows as they are."""
+        return rows, rows[:, 0]
+
+    def invert(self, rows: Floats) -> Floats:
+        """Leave rows as they are."""
+        return rows
+
+
+async def test_code_that_leads_to_itself_is_freed(tmp_path: Path) -> None:
+    """What a plan calls goes with it, though it leads to itself and was left aside by the collector of garbage."""
+    put(tmp_path)
+    rings: list[weakref.ref[Ring]] = []
+
+    def loader(path: Path, golden: Golden | None) -> TinyFlow:
+        ring = Ring()
+        rings.append(weakref.ref(ring))
+        step = Opaque(ring.encode, ring.invert)
+        return TinyFlow(CompiledFlow(Plan((step,), (SIZE,), (SIZE,), np.dtype("float32"))))
+
+    repository = Repository(tmp_path, loader=loader, max_batch_rows=8)
+    control = OwnControl(repository, PATIENCE_S)
+    await control.load("tiny")
+    gc.freeze()
+    await control.unload("tiny")
+    assert [ring() for ring in rings] == [None]
 
 
 async def test_a_request_without_end_is_waited_for_so_long(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,5 +29,7 @@ def test_what_was_frozen_is_freed(c_library: str, monkeypatch: pytest.MonkeyPatc
     gc.collect()
     assert seen() is not None
     tidy()
+    assert seen() is not None
+    tidy(thoroughly=True)
     assert seen() is None
     assert gc.get_freeze_count() > 0

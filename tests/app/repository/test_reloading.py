@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import Conflict, NotFound, NotReady
-from app.repository import UNLOADED, Repository, State
+from app.repository import UNLOADED, Known, Repository, State
 from gyoza.inference.checks import Golden
 from tests.app.worlds import TinyFlow, loaded, put, tiny_loader
 
@@ -194,13 +194,18 @@ def test_an_unloaded_model_can_be_loaded_again(tmp_path: Path) -> None:
         repository.unload("never")
 
 
-def test_what_others_have_unloaded_is_not_loaded(tmp_path: Path) -> None:
-    """A model that was unloaded before is found, and not loaded until it is asked for."""
-    put(tmp_path)
-    repository = loaded(tmp_path, unloaded=["tiny"])
-    assert states(repository) == {1: State.UNAVAILABLE}
-    repository.load("tiny")
-    assert states(repository) == {1: State.READY}
+def test_what_others_do_not_serve_is_left_aside(tmp_path: Path) -> None:
+    """What others know as unloaded, as failed later, or not at all is so here too, until it is asked for."""
+    for version, text in (("1", "affine"), ("2", "affine"), ("3", "?"), ("4", "affine")):
+        put(tmp_path, version=version, text=text)
+    known = {1: Known(False, True), 2: Known(True, False), 3: Known(False, False), 9: Known(False, True)}
+    repository = loaded(tmp_path, known={("tiny", version): each for version, each in known.items()})
+    assert states(repository) == {1: State.READY, 2: State.UNAVAILABLE, 3: State.UNAVAILABLE}
+    assert [entry.reason == UNLOADED for entry in repository.entries] == [False, True, False]
+    assert repository.is_ready(strict=True)
+    with pytest.raises(Conflict, match="version 3"):
+        repository.load("tiny")
+    assert states(repository) == {1: State.READY, 2: State.READY, 3: State.UNAVAILABLE, 4: State.READY}
 
 
 def test_what_is_loaded_is_shown(tmp_path: Path) -> None:

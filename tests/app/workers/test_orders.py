@@ -37,10 +37,10 @@ class Worker:
         self.told.append(message)
 
 
-def world(count: int = 2) -> tuple[Orders, list[Worker], set[str]]:
-    """Orders for some workers, the workers, and what is unloaded."""
-    workers, unloaded = [Worker(f"worker {number}") for number in range(1, count + 1)], set[str]()
-    return Orders(lambda: workers, unloaded), workers, unloaded  # type: ignore[arg-type, return-value]
+def world(count: int = 2) -> tuple[Orders, list[Worker]]:
+    """Orders for some workers, and the workers."""
+    workers = [Worker(f"worker {number}") for number in range(1, count + 1)]
+    return Orders(lambda: workers), workers  # type: ignore[arg-type, return-value]
 
 
 def ordered(workers: list[Worker]) -> int:
@@ -51,7 +51,7 @@ def ordered(workers: list[Worker]) -> int:
 
 def fault_after(*faults: Fault | None) -> Fault | None:
     """What a worker is told that asked for something of which this came in each worker."""
-    orders, workers, _ = world(len(faults))
+    orders, workers = world(len(faults))
     orders.give(workers[0], Ask(number=7, verb="load", model="a"))  # type: ignore[arg-type]
     number = ordered(workers)
     for worker, fault in zip(workers, faults, strict=True):
@@ -76,7 +76,7 @@ def test_the_answer_comes_when_all_are_done() -> None:
 
 def test_a_worker_that_ends_is_waited_for_no_more() -> None:
     """An order is done when all workers that live have done it, and what nobody waits for is left aside."""
-    orders, workers, _ = world(3)
+    orders, workers = world(3)
     orders.give(workers[0], Ask(number=1, verb="load", model="a"))  # type: ignore[arg-type]
     number = ordered(workers)
     orders.hear(workers[0], Done(number=number))  # type: ignore[arg-type]
@@ -88,22 +88,22 @@ def test_a_worker_that_ends_is_waited_for_no_more() -> None:
     assert workers[0].told[-1] == Answered(number=1)
 
 
-def test_what_is_unloaded_is_remembered() -> None:
-    """Workers that are started later know what is unloaded, and hear what was asked while they were started."""
-    orders, workers, unloaded = world()
-    orders.give(workers[0], Ask(number=1, verb="unload", model="a"))  # type: ignore[arg-type]
-    orders.give(workers[0], Ask(number=2, verb="unload", model="never"))  # type: ignore[arg-type]
+def test_what_a_worker_misses_is_ordered_when_it_is_there() -> None:
+    """A worker hears what was not done when it was started, and what was asked for until it was there; once."""
+    orders, workers = world()
+    orders.give(workers[0], Ask(number=1, verb="unload", model="done"))  # type: ignore[arg-type]
     for worker in workers:
-        orders.hear(worker, Done(number=ordered(workers), fault=GONE))  # type: ignore[arg-type]
-    assert unloaded == {"a"}
-    late = Worker("worker 1")
-    orders.greet(late, frozenset({"b"}))  # type: ignore[arg-type]
+        orders.hear(worker, Done(number=ordered(workers)))  # type: ignore[arg-type]
+    orders.give(workers[0], Ask(number=2, verb="unload", model="pending"))  # type: ignore[arg-type]
+    orders.begin(2)
+    orders.give(workers[0], Ask(number=3, verb="load", model="later"))  # type: ignore[arg-type]
+    late = Worker("worker 2")
+    for _ in range(2):
+        orders.greet(2, late)  # type: ignore[arg-type]
     assert [(order.verb, order.model) for order in late.told if isinstance(order, Order)] == [
-        ("unload", "a"),
-        ("load", "b"),
+        ("unload", "pending"),
+        ("load", "later"),
     ]
-    orders.give(workers[0], Ask(number=3, verb="load", model="a"))  # type: ignore[arg-type]
-    assert unloaded == set()
 
 
 def report(_: Repository) -> Loaded:
@@ -186,17 +186,17 @@ def controlled(folder: Path) -> Iterator[tuple[Callable[[str], httpx.Response], 
         assert ends(server, workers) == 0
 
 
-def answers(client: httpx.Client) -> set[tuple[int, str | None]]:
+def answers(client: httpx.Client, model: str = "tiny") -> set[tuple[int, str | None]]:
     """The statuses and versions that many connections get, more than there are workers."""
     found = set()
     for _ in range(4 * WORKERS):
-        answer = httpx.post(f"{client.base_url}/models/tiny/encode", json={"latents": LATENTS}, timeout=SECONDS)
+        answer = httpx.post(f"{client.base_url}/models/{model}/encode", json={"latents": LATENTS}, timeout=SECONDS)
         found.add((answer.status_code, answer.json().get("version")))
     return found
 
 
 def test_all_workers_load_and_unload(tmp_path: Path) -> None:
-    """Asked at any worker, a load takes place in all before its answer, and one that is started later stays unloaded."""
+    """Asked at any worker, a load takes place in all before its answer, and one that is started later serves what they do."""
     put(tmp_path)
     put(tmp_path, "other")
     with controlled(tmp_path) as (ask, client, workers):
@@ -211,10 +211,14 @@ def test_all_workers_load_and_unload(tmp_path: Path) -> None:
         assert ask("/models/never/unload").status_code == 404
         assert ask("/models/tiny/unload").json()["reason"] == "unloaded"
         assert answers(client) == {(503, None)}
+        put(tmp_path, "other", version="2", text="?")
+        assert ask("/models/other/load").status_code == 409
+        put(tmp_path, "other", version="3")  # Nobody asks for it.
         os.kill(workers[0], signal.SIGKILL)
         wait_until(lambda: not is_ready(client))
         wait_until(lambda: is_ready(client))
         assert answers(client) == {(503, None)}
+        assert answers(client, "other") == {(200, "1")}
         (tmp_path / "tiny/2/flow.keras").write_text("affine")
         assert ask("/models/tiny/load").json()["state"] == "READY"
         assert answers(client) == {(200, "2")}
