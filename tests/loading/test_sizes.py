@@ -12,12 +12,14 @@ from gyoza.allow_list import KERAS_LAYERS
 from gyoza.loading import LoadError, load_flow, load_model, sizes
 from gyoza.modelling.flow_layers import (
     AdditiveCoupling,
+    CheckerBoardPermutation,
     DisentanglingFlowModel,
     FlowModel,
+    HeavisidePermutation,
     InvertibleLinear,
     Reflection,
 )
-from gyoza.modelling.masks import HeavisideMask
+from gyoza.modelling.masks import CheckerBoardMask, HeavisideMask
 from tests.loading.archives import edited, rewrite
 from tests.loading.flows import flow_model
 
@@ -347,6 +349,13 @@ def test_a_shape_holds_sizes(place: str, case: str, saved: Saved, tmp_path: Path
         LoadError, match=rf"the {name} \(layer '.*flow_layers\[\d\]\): shape must hold integers only, of 1"
     ):
         load_flow(path)
+
+
+@pytest.mark.parametrize("make", [CheckerBoardMask, CheckerBoardPermutation, HeavisideMask, HeavisidePermutation])
+def test_sizes_are_checked_before_anything_is_drawn(make: Callable[..., Any]) -> None:
+    """So does each class for itself, for who makes it in code."""
+    with pytest.raises(ValueError, match=r"shape must hold sizes of at least 1\. Received: shape=\[-1, -1"):
+        make(shape=[-1, -(10**18)], axes=[1, 2])
 
 
 def test_sizes_that_cancel_out_are_refused(saved: Saved, tmp_path: Path) -> None:
