@@ -200,6 +200,6 @@ def load(services: Services, on_loaded: OnLoaded) -> None:
     repository.load_all()
     if repository.closed:
         return
-    tidy()
+    tidy(thoroughly=True)
     services.lifecycle.loaded = True
     on_loaded(repository, time.perf_counter() - start)

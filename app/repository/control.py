@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -44,6 +45,8 @@ class Serving(NamedTuple):
 
     models: WeakSet[Model]
     calls_code: bool
+    imported: int
+    """How many Python modules there are."""
 
 
 class OwnControl:
@@ -89,7 +92,7 @@ class OwnControl:
     def _serving(self, name: str) -> Serving:
         """Return what serves for a model now."""
         models = WeakSet(e.model for e in self.repository.entries if e.name == name and e.model is not None)
-        return Serving(models, any(model.flow.calls_code for model in models))
+        return Serving(models, any(model.flow.calls_code for model in models), len(sys.modules))
 
     async def _until_freed(self) -> None:
         """Let what was served before go first, lest three of one model are in memory."""
@@ -104,8 +107,9 @@ class OwnControl:
             await asyncio.sleep(POLL_S)
         if gone:
             logger.warning("%d models are still in use by requests, though they are served no more", len(gone))
-        # Plans are gone by now; code of Keras leads to itself, and was left aside when it was loaded.
-        await beside(partial(tidy, thoroughly=before.calls_code))
+        # Plans are gone by now. Code of Keras leads to itself, and was left aside; what was imported just now is to be.
+        thoroughly = before.calls_code or len(sys.modules) > before.imported
+        await beside(partial(tidy, thoroughly=thoroughly))
 
 
 async def beside(work: Callable[[], None]) -> None:

@@ -4,18 +4,19 @@ import ctypes
 import gc
 
 
-def tidy(*, thoroughly: bool = False) -> None:
-    """Free what nothing leads to any more, and look at what is left no more.
-
-    What loading leaves stays for long, and looking at it again in each collection takes up to 100 ms with Keras imported.
+def tidy(*, thoroughly: bool) -> None:
+    """Free what nothing leads to any more.
 
     Args:
-        thoroughly: Whether to look once more at what was left aside by earlier calls.
+        thoroughly: Whether to look also at what was left aside, and leave aside from then on all that is there. What imports
+            and loading leave stays for long, and looking at it in each collection takes up to 100 ms with Keras imported. But
+            what requests hold at that moment is left aside too until the next time, so not every plan is worth that.
     """
     if thoroughly:
         gc.unfreeze()
     gc.collect()
-    gc.freeze()
+    if thoroughly:
+        gc.freeze()
     trim()
 
 

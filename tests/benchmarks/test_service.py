@@ -167,7 +167,10 @@ def test_models_change_and_are_loaded_anew(tmp_path: Path) -> None:
             assert get(port, "/models/turns")["files"] == {PLAN: digest(changing.folder / "turns" / "1" / PLAN)}
         assert server.children == []
         with closing(HTTPConnection(HOST, port)) as connection:
-            assert opened(connection) in clients_of(server.root)
+            own = opened(connection)
+            connection.request("GET", "/livez")
+            assert connection.getresponse().read()
+            assert own in clients_of(server.root)
         clients.stop()
         while clients.wait(1.0):
             pass

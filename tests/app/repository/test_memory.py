@@ -24,12 +24,12 @@ def test_what_was_frozen_is_freed(c_library: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     ring = Ring()
     seen = weakref.ref(ring)
-    tidy()
+    tidy(thoroughly=True)
+    assert gc.get_freeze_count() > 0
     del ring
     gc.collect()
     assert seen() is not None
-    tidy()
+    tidy(thoroughly=False)
     assert seen() is not None
     tidy(thoroughly=True)
     assert seen() is None
-    assert gc.get_freeze_count() > 0
