@@ -13,12 +13,12 @@ class Answer:
 
     content: bytes
     media_type: str
+    timings: Timings
+    """How long the parts took, of which the client is told."""
     coding: str | None = None
     """How the content is compressed."""
     extra: tuple[tuple[bytes, bytes], ...] = ()
     """Further headers."""
-    timings: Timings | None = None
-    """How long the parts took that the client is told of."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -26,12 +26,11 @@ class Answer:
             (b"content-type", self.media_type.encode("ascii")),
             (b"content-length", b"%d" % len(self.content)),
             (b"vary", b"Accept, Accept-Encoding"),
+            (b"server-timing", server_timing(self.timings)),
             *self.extra,
         ]
         if self.coding:
             headers.append((b"content-encoding", self.coding.encode("ascii")))
-        if self.timings is not None:
-            headers.append((b"server-timing", server_timing(self.timings)))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": self.content})
 

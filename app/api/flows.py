@@ -157,4 +157,4 @@ async def written(headers: Mapping[str, str], own: Codec, fields: Fields, form: 
     if codec.media_type == JSON:
         content, coding = await compressed(content, headers)
     timings.encode = time.monotonic() - timings.encode_start
-    return Answer(content, codec.media_type, coding, timings=timings)
+    return Answer(content, codec.media_type, timings, coding)

@@ -79,7 +79,7 @@ def members(group: h5py.Group) -> Iterator[Any]:
 def check_object(item: Any) -> None:
     """Refuse what is neither a group nor an array, or bears attributes that Keras does not write."""
     if not isinstance(item, h5py.Group | h5py.Dataset):
-        raise TypeError(f"{item.name!r:.80} must be a group or an array")
+        raise TypeError(f"{item.name!r:.80} must be a group or an array. Received: {type(item).__name__}")
     attributes = item.attrs
     if len(attributes) > MOST_ATTRIBUTES or any(attributes.get_id(name).shape != () for name in attributes):
         raise ValueError(

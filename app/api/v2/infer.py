@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from app.api.receiving import received
 from app.api.v2.models import OPERATIONS, Found, ready
 from app.codecs import oip
 from app.errors import FieldError, InvalidInput, MalformedBody
+from app.timings import Timings
 from gyoza.inference.plan import Floats
 
 OCTETS = "application/octet-stream"
@@ -63,9 +63,9 @@ async def infer(request: Request) -> Answer:
     given, own = asked.request.id, request.state.request_id
     head = oip.Head(found.name, str(found.entry.version), own if given is None else given)
     timings.encode_start = time.monotonic()
-    answer = await written(headers, head, results, asked.wanted)
+    answer = await written(headers, head, results, asked.wanted, timings)
     timings.encode = time.monotonic() - timings.encode_start
-    return replace(answer, timings=timings)
+    return answer
 
 
 async def read(request: Request, headers: Mapping[str, str], found: Found, deadline: float) -> Asked:
@@ -116,11 +116,15 @@ def rows_of(request: oip.InferRequest, found: Found) -> Floats:
 
 
 async def written(
-    headers: Mapping[str, str], head: oip.Head, results: Mapping[str, Floats], wanted: Mapping[str, bool]
+    headers: Mapping[str, str],
+    head: oip.Head,
+    results: Mapping[str, Floats],
+    wanted: Mapping[str, bool],
+    timings: Timings,
 ) -> Answer:
     """Write an answer; JSON in the coding that is asked for, the bytes of floats, which hardly get shorter, in none."""
     content, json_bytes = await beside(size_of(results), partial(oip.written, head, results, wanted))
     if json_bytes is not None:
-        return Answer(content, OCTETS, extra=((LENGTH.encode("ascii"), b"%d" % json_bytes),))
+        return Answer(content, OCTETS, timings, extra=((LENGTH.encode("ascii"), b"%d" % json_bytes),))
     content, coding = await compressed(content, headers)
-    return Answer(content, JSON, coding)
+    return Answer(content, JSON, timings, coding)
