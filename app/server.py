@@ -176,7 +176,7 @@ class PortServer(Server):
 
 
 def is_unanswered(connection: Connection) -> bool:
-    """Whether a request has begun to come whose answer has not gone out as a whole."""
+    """Whether the head of a request has come whose answer has not gone out as a whole."""
     cycle = connection.cycle
     runs = cycle is not None and not cycle.response_complete
     return runs or connection.transport.get_write_buffer_size() > 0

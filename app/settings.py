@@ -20,7 +20,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
-    workers: int = Field(1, ge=1, description="Processes that serve on the port, each with its own compiled models.")
+    workers: int = Field(
+        1, ge=1, le=1024, description="Processes that serve on the port, each with its own compiled models."
+    )
     models_dir: Path = Field(Path("models"), description="Folder of the models, <name>/<version>/flow.keras in it.")
     default_model: str | None = Field(
         None, description="Model that paths without a model mean; unset: the only READY one."

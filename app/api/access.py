@@ -73,7 +73,7 @@ def caller_of(scope: Mapping[str, Any]) -> dict[str, str]:
 
 def record_of(exchange: Exchange, *, is_last: bool) -> logging.LogRecord:
     """Make a record by hand: a logger looks through the stack for its caller, and a record for its thread and its task."""
-    path = exchange.path.encode("unicode_escape").decode("ascii")
+    path = exchange.path.encode("unicode_escape").decode("ascii").replace(" ", "\\x20")
     values: tuple[str | float, ...] = (
         exchange.method,
         path,

@@ -11,10 +11,10 @@ WORKER = "worker"
 
 
 def lives(process: int) -> bool:
-    """Whether there is a process of this id."""
+    """Whether there is a process of this id, and of this user: another one's has taken the id over."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True
 

@@ -1,6 +1,6 @@
 """Sheets of several processes: each writes its own and reads the others'.
 
-A file of a sheet holds records one after the other, each the length of a key, the count of its numbers, the key as JSON, and
+A file of a sheet holds records one after the other, each a head (the length of a key, the count of its numbers), the key as JSON, and
 the numbers (float64), at multiples of 8 bytes. Nothing in it moves, and a record's head is written last: whoever reads sees
 whole records, and a process that dies at any moment leaves a file with which the next one can go on.
 """
@@ -17,7 +17,9 @@ import orjson
 
 from app.metrics.sheet import Key, Numbers, Place, Sheet
 
-HEAD = struct.Struct("=II")
+HEAD = struct.Struct("@Q")
+"""The count in the upper half, the length in the lower one: written by one instruction, it is there as a whole or not at all."""
+HALF = 32
 FIRST_SIZE = 2**16
 
 
@@ -62,7 +64,7 @@ class SharedSheet(Sheet):
         if end + HEAD.size > len(self._map):
             self._map = self._mapped(2 * end)
         self._map[self._end + HEAD.size : self._end + HEAD.size + len(text)] = text
-        HEAD.pack_into(self._map, self._end, len(text), count)
+        HEAD.pack_into(self._map, self._end, count << HALF | len(text))
         self._end = end
         return self._numbers(start, count)
 
@@ -88,7 +90,8 @@ def records(content: bytes | mmap.mmap) -> Iterator[tuple[Key, int, int]]:
     """Yield the key of each record, where its numbers begin, and how many there are."""
     start = 0
     while start + HEAD.size <= len(content):
-        length, count = HEAD.unpack_from(content, start)
+        (head,) = HEAD.unpack_from(content, start)
+        count, length = divmod(head, 1 << HALF)
         if not length:
             return
         start += HEAD.size

@@ -45,6 +45,11 @@ class Repository:
         self._catalogue = Catalogue(found if known is None else dict(as_known(found, known)), default)
         self._loading = Lock()
         self.closed = False
+        if default is not None and default not in self.names:
+            names = ", ".join(map(sendable, self.names)) or "none"
+            logger.warning(
+                "the default model %s is not in the folder of models; those that are: %s", sendable(default), names
+            )
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -69,6 +69,14 @@ class SharedControl:
         if asked is not None and not asked.done():
             asked.set_result(answered.fault)
 
+    def abandon(self) -> None:
+        """Tell whoever asked that there is no supervisor any more."""
+        for asked in self._asked.values():
+            if not asked.done():
+                asked.set_result(
+                    Fault(kind="conflict", text="The server must not be about to end, and is. Ask again later.")
+                )
+
     async def _ask(self, verb: Verb, name: str) -> None:
         number = next(self._numbers)
         self._asked[number] = asked = asyncio.get_running_loop().create_future()

@@ -15,10 +15,17 @@ class Pending:
     asker: WorkerProcess
     ask: Ask
     waiting: set[WorkerProcess]
+    is_repeated: bool
+    """Whether it is ordered for the second time."""
     done: int = 0
     """So many workers answered."""
     faults: dict[str, Fault] = field(default_factory=dict)
     """The names of workers that could not do it, and why."""
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether some workers could do it and some could not: their models differ, as where files changed meanwhile."""
+        return 0 < len(self.faults) < self.done
 
     @property
     def fault(self) -> Fault | None:
@@ -35,6 +42,8 @@ class Pending:
 class Orders:
     """Passes on what a worker asks for to all of them, and answers it when all are done.
 
+    Where some can do it and some can't, all are ordered to once more, so that they serve the same again if they can.
+
     Args:
         workers: Those that are there now.
     """
@@ -50,10 +59,13 @@ class Orders:
         """Let all workers do what one asks for."""
         for missed in self._missed.values():
             missed.append(ask)
+        self._order(asker, ask, is_repeated=False)
+
+    def _order(self, asker: WorkerProcess, ask: Ask, *, is_repeated: bool) -> None:
         number, workers = next(self._numbers), [*self._workers()]
-        self._pending[number] = Pending(asker, ask, {*workers})
+        self._pending[number] = Pending(asker, ask, {*workers}, is_repeated)
         for worker in workers:
-            worker.tell(Order(number=number, verb=ask.verb, model=ask.model))
+            order(worker, number, ask)
 
     def begin(self, number: int) -> None:
         """Remember for a worker that is started now what it does not hear until it is there."""
@@ -62,10 +74,11 @@ class Orders:
     def greet(self, number: int, worker: WorkerProcess) -> None:
         """Order of a worker that is there what it has missed."""
         for ask in self._missed.pop(number, ()):
-            worker.tell(Order(number=next(self._numbers), verb=ask.verb, model=ask.model))
+            order(worker, next(self._numbers), ask)
 
     def hear(self, worker: WorkerProcess, done: Done) -> None:
         """Note that a worker is done with an order."""
+        worker.orders -= 1
         pending = self._pending.get(done.number)
         if pending is not None:  # Nobody waits for what a worker was greeted with.
             pending.done += 1
@@ -83,4 +96,13 @@ class Orders:
         if pending.waiting:
             return
         del self._pending[number]
+        if pending.is_mixed and not pending.is_repeated:
+            self._order(pending.asker, pending.ask, is_repeated=True)
+            return
         pending.asker.tell(Answered(number=pending.ask.number, fault=pending.fault))
+
+
+def order(worker: WorkerProcess, number: int, ask: Ask) -> None:
+    """Tell a worker what to do."""
+    worker.orders += 1
+    worker.tell(Order(number=number, verb=ask.verb, model=ask.model))

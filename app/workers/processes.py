@@ -70,6 +70,8 @@ class WorkerProcess:
         self.leaving = False
         self.loaded: Loaded | None = None
         self.fault: str | None = None
+        self.orders = 0
+        """How many orders it is not done with."""
         self.missed_beats = 0
         """How often it should have told that it lives, and has not."""
         self.code = 0
@@ -90,7 +92,7 @@ class WorkerProcess:
     @property
     def is_lost(self) -> bool:
         """Whether it has told nothing for so long that there is no hope; a load may hold everything up for long."""
-        return self.missed_beats >= (LOST_BEATS if self.loaded else LOADING_BEATS)
+        return self.missed_beats >= (LOADING_BEATS if self.orders or not self.loaded else LOST_BEATS)
 
     def tell(self, message: FromSupervisor) -> None:
         """Send a message; one to a worker that has died is lost."""
@@ -100,7 +102,8 @@ class WorkerProcess:
         """Yield its messages until its pipe ends, as it does when the process does."""
         with suppress(ConnectionError):
             async for line in self._reader:
-                yield from_worker.validate_json(line)
+                if line.endswith(b"\n"):  # It may have died within its last line.
+                    yield from_worker.validate_json(line)
 
     async def end(self) -> str:
         """Wait for the process to end, and tell how it did; its channel is still to be closed."""

@@ -87,7 +87,7 @@ class WorkerServer(Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Leave when this worker is asked to; Ctrl+C reaches every process of a terminal, and is the supervisor's."""
         if sig == signal.SIGTERM:
-            self.should_exit = self._loop is None
+            self.should_exit = self.should_exit or self._loop is None
             self.tell_from_thread(Leaving())
 
     def tell(self, message: FromWorker) -> None:
@@ -108,10 +108,14 @@ class WorkerServer(Server):
             await asyncio.sleep(BEAT_S)
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with suppress(ConnectionError):
-            async for line in reader:
-                self._hear(from_supervisor.validate_json(line))
-        self._hear(Drain())  # Without a supervisor there is no port.
+        try:
+            with suppress(ConnectionError):
+                async for line in reader:
+                    if line.endswith(b"\n"):  # The last one may have been cut off.
+                        self._hear(from_supervisor.validate_json(line))
+        finally:
+            self._hear(Drain())  # Without a supervisor there is no port.
+            self._control.abandon()
 
     def _hear(self, message: FromSupervisor) -> None:
         if isinstance(message, Peers):

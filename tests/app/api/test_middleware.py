@@ -33,11 +33,11 @@ async def test_one_line_a_request(client: httpx.AsyncClient, caplog: pytest.LogC
     """The access log has one line a request: method, path, status, time, id; never a tensor, never a raw line break."""
     with caplog.at_level(logging.INFO, "gyoza.access"):
         await client.post("/encode", json={"latents": LATENTS}, headers={"X-Request-ID": "abc"})
-        await client.get("/a%0Ab")
+        await client.get("/a%0Ab%20c")
         await asyncio.sleep(2 * TOGETHER_S)
     first, second = (record.getMessage() for record in caplog.records if record.name == "gyoza.access")
     assert re.fullmatch(r"POST /encode 200 \d+\.\dms abc", first)
-    assert re.fullmatch(r"GET /a\\nb 404 \d+\.\dms [0-9a-f]{32}", second)
+    assert re.fullmatch(r"GET /a\\nb\\x20c 404 \d+\.\dms [0-9a-f]{32}", second)
 
 
 async def test_facts_of_a_request(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -70,7 +70,7 @@ def test_load_balancers_have_time_to_see_it(folder: Path, workers: str, number: 
     Clients that turn to another server once it is not ready lose nothing, though every process got the signal.
     """
     told = Event()
-    arguments = ("--workers", workers, "--pre-stop-delay-s", "1", "--log-level", "warning")
+    arguments = ("--workers", workers, "--pre-stop-delay-s", "3", "--log-level", "warning")
     with serving(folder, *arguments, start_new_session=True) as (server, address, _):
         wait_until(lambda: is_ready(address))
         with load_on(address, lambda _: told.is_set()) as clients:
@@ -87,6 +87,17 @@ def test_load_balancers_have_time_to_see_it(folder: Path, workers: str, number: 
             told.set()
         seen = total([each.result() for each in clients])
         assert seen == Seen(right=seen.right)
+        assert ended(server) == (0, "")
+
+
+def test_workers_may_hear_of_it_twice(folder: Path) -> None:
+    """A signal that reaches workers when their supervisor has told them already changes nothing."""
+    with serving(folder, "--workers", "2", "--drain-timeout-s", "2", "--log-level", "warning") as (server, _, _):
+        workers = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        server.terminate()
+        time.sleep(0.02)
+        for worker in workers:
+            os.kill(int(worker), signal.SIGTERM)
         assert ended(server) == (0, "")
 
 

@@ -53,7 +53,7 @@ def work_faulty() -> None:
 def hurry() -> None:
     """Make a fault of what takes less time, and notice it sooner."""
     engine.SLOW_S = 0.2
-    processes.QUIET_BEATS, processes.LOST_BEATS = 5, 20
+    processes.QUIET_BEATS, processes.LOST_BEATS = 5, 50
     vars(watch).update(QUIET_BEATS=5, BEAT_S=0.1)
     vars(worker_server).update(BEAT_S=0.1)
 

@@ -154,3 +154,12 @@ def test_a_folder_that_cannot_be_read_stops_nobody(tmp_path: Path, monkeypatch: 
     assert states(repository) == {("locked", 1): State.UNAVAILABLE, ("tiny", 1): State.READY}
     assert "can't be read: Permission denied; let the server's user read it" in (repository.find("locked").reason or "")
     assert loaded(tmp_path / "all locked").entries == ()
+
+
+def test_a_default_that_is_not_there_is_told_of(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The log says so at the start, with the names that exist."""
+    loaded(folder, default="tinny")
+    assert "the default model tinny is not in the folder of models; those that are: tiny" in caplog.text
+    caplog.clear()
+    loaded(folder, default="tiny")
+    assert "default" not in caplog.text
