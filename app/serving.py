@@ -68,7 +68,9 @@ def configuration(app: Any, settings: Settings) -> uvicorn.Config:
 
 
 def leave(code: int = 0) -> NoReturn:
-    """End the process."""
+    """End the process, whatever signals still come: Python gives their handlers up before it has ended."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     sys.stdout.flush()
     if any(thread.name.startswith(OWN_THREADS) for thread in threading.enumerate()):
         # A load runs, or a pass that nobody waits for: taking the interpreter apart around it would wait, or abort.
