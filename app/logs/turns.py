@@ -1,7 +1,10 @@
 """Who may write to the log when, and what each must know of the one before."""
 
 import os
-from typing import Self
+import time
+
+PAUSE_S = 0.001
+"""So long one who waits for a turn lets others write before it tries again."""
 
 
 class Turns:
@@ -10,11 +13,11 @@ class Turns:
     is_cut = False
     """Whether the last line that was written lacks its end."""
 
-    def __enter__(self) -> Self:
-        """Wait for the turn."""
-        return self
+    def begin(self, seconds: float = 0.0) -> bool:
+        """Begin a turn within so many seconds; return whether it is had."""
+        return True
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
         """End it."""
 
 
@@ -29,12 +32,28 @@ class SharedTurns(Turns):
         """Wait for no turn yet."""
         self._file = file
 
-    def __enter__(self) -> Self:
-        """Wait until no other process writes."""
-        os.lockf(self._file, os.F_LOCK, 0)
-        return self
+    def begin(self, seconds: float = 0.0) -> bool:
+        """Begin a turn when no other process writes; one that stands still while it does is not waited for longer.
 
-    def __exit__(self, *_: object) -> None:
+        Raises:
+            OSError: If the file can't be locked at all.
+        """
+        end = time.monotonic() + seconds
+        while not self._is_locked():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(PAUSE_S)
+        return True
+
+    def _is_locked(self) -> bool:
+        """Lock the file unless another process does; return whether this one has."""
+        try:
+            os.lockf(self._file, os.F_TLOCK, 0)
+        except (BlockingIOError, PermissionError):  # Systems differ in what they say.
+            return False
+        return True
+
+    def end(self) -> None:
         """Let others write."""
         os.lockf(self._file, os.F_ULOCK, 0)
 

@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -21,6 +22,8 @@ from tests.app.worlds import LATENTS
 FILLER = b"x" * 4095 + b"\n"
 LONG = "y" * 2**20
 """A line for which no pipe has room."""
+FAR_LESS_S = 3.0
+"""40 requests take far less, and more where each waits for the log, however little; where one waits without end, so do all."""
 
 
 @pytest.fixture
@@ -155,12 +158,30 @@ def test_without_its_turn_a_line_is_lost(pipe: tuple[int, int], tmp_path: Path) 
     assert not drain(read)
 
 
+def test_who_has_waited_too_long_waits_no_more(
+    pipe: tuple[int, int], turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the log has waited a little longer than it may, a line is lost at once, rather than waited for without end."""
+    monkeypatch.setattr("app.logs.stderr.SAVED_S", -0.001)
+    read, write = pipe
+    fill(write)
+    handler_of(turns, write).emit(record("lost"))
+    assert not drain(read)
+
+
 def test_where_the_system_cannot_tell_of_room(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """On a system that can't tell whether there is room, lines are just written."""
     monkeypatch.delattr(select, "poll")
     read, write = pipe
     handler_of(Turns(), write).emit(record("kept"))
     assert drain(read) == "kept\n"
+
+
+def seconds_of(client: httpx.Client) -> float:
+    """Make two requests, the second with a long line in the log; return the seconds until both were answered."""
+    answers = [client.post("/encode", json={"latents": LATENTS}), client.get(f"/{'y' * 10_000}")]
+    assert [answer.status_code for answer in answers] == [200, 404]
+    return sum(answer.elapsed.total_seconds() for answer in answers)
 
 
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="needs a pipe of a known size")
@@ -173,13 +194,65 @@ def test_a_reader_that_is_stuck_holds_up_no_request(folder: Path, workers: int, 
         serving(folder, "--workers", str(workers), stderr=write) as (server, address, _),
         httpx.Client(base_url=address, timeout=SECONDS) as client,
     ):
-        for _ in range(20):
-            assert client.post("/encode", json={"latents": LATENTS}).status_code == 200
-            assert client.get(f"/{'y' * 10_000}").status_code == 404
+        assert sum(seconds_of(client) for _ in range(20)) < FAR_LESS_S
         found = drain(read)
         while "lines of the log were lost" not in found:
             assert client.get("/livez").status_code == 200
             found += drain(read)
+        server.terminate()
+        assert server.wait(SECONDS) == 0
+
+
+STOPPED = """
+import os, signal, sys
+with open(sys.argv[1], "r+b") as lock:
+    os.lockf(lock.fileno(), os.F_LOCK, 0)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@contextmanager
+def stopped_in_its_turn(lock: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that stands still while it may write to the log."""
+    with subprocess.Popen([sys.executable, "-c", STOPPED, str(lock)]) as process:
+        try:
+            assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+            yield process
+        finally:
+            process.kill()
+
+
+def log_lock(server: int) -> Path:
+    """The file that the processes of a server lock while they write to the log: it is on disk, and has no name."""
+    files = Path(f"/proc/{server}/fd").iterdir()
+    targets = {file: str(file.readlink()) for file in files}
+    (found,) = (file for file, to in targets.items() if to.endswith(" (deleted)") and not to.startswith("/memfd:"))
+    return found
+
+
+def test_a_process_that_is_stopped_in_its_turn_costs_lines(pipe: tuple[int, int], tmp_path: Path) -> None:
+    """While a process stands still in its turn, the lines of others are lost; after it they write again."""
+    read, write = pipe
+    path = tmp_path / "lock"
+    with path.open("wb") as lock:
+        handler = handler_of(SharedTurns(lock.fileno()), write)
+        with stopped_in_its_turn(path):
+            handler.emit(record("lost"))
+            handler.emit(record("lost, too"))
+            assert not select.select([read], [], [], 0)[0]
+        handler.emit(record("kept"))
+    assert drain(read) == "2 lines of the log were lost, since they could not be written\nkept\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs to find the file that a server locks")
+def test_a_process_that_is_stopped_in_its_turn_holds_up_no_request(folder: Path) -> None:
+    """A server of which a process stands still while it may write answers every request, and ends when it is asked to."""
+    with (
+        serving(folder, "--workers", "2") as (server, address, _),
+        httpx.Client(base_url=address, timeout=SECONDS) as client,
+        stopped_in_its_turn(log_lock(server.pid)),
+    ):
+        assert sum(seconds_of(client) for _ in range(20)) < FAR_LESS_S
         server.terminate()
         assert server.wait(SECONDS) == 0
 
@@ -202,8 +275,9 @@ def test_a_full_disk_fails_no_request(folder: Path, workers: int) -> None:
 
 LOG = """
 import logging, sys
-from app.logs import configure_logging
+from app.logs import configure_logging, stderr
 from app.settings import Settings
+stderr.AT_ONCE_S = stderr.SAVED_S = 60
 configure_logging(Settings(), int(sys.argv[1]))
 for _ in range(20):
     logging.getLogger("gyoza").info(sys.argv[2] * 100_000)
