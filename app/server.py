@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 import uvicorn
 
+from app.http.taking import unacknowledged
 from app.lifecycle import Lifecycle
 from app.listener import Listener
 from app.settings import Settings
@@ -18,6 +19,11 @@ logger = logging.getLogger("gyoza.serving")
 
 HANDSHAKE_S = 10
 """So long a client may take to begin with TLS."""
+SHUTDOWN_S = 86_400
+"""So long TLS may take to end: longer than any answer on its way, since it would be cut off without a word. The protocol
+sees to it that clients don't dawdle."""
+MOST_FAREWELL = 2**10
+"""Bytes of a farewell, which TLS sends when all else is sent."""
 LINGER_S = 0.5
 """So long a connection without a request stays open once the port is closed: one may be on its way."""
 FAREWELL_S = 1.0
@@ -126,6 +132,7 @@ class Server(uvicorn.Server):
                 connection,
                 ssl=self.config.ssl,
                 ssl_handshake_timeout=HANDSHAKE_S if self.config.ssl else None,
+                ssl_shutdown_timeout=SHUTDOWN_S if self.config.ssl else None,
             )
 
     def _protocol(self) -> asyncio.Protocol:
@@ -179,4 +186,9 @@ def is_unanswered(connection: Connection) -> bool:
     """Whether the head of a request has come whose answer has not gone out as a whole."""
     cycle = connection.cycle
     runs = cycle is not None and not cycle.response_complete
-    return runs or connection.transport.get_write_buffer_size() > 0
+    return runs or connection.transport.get_write_buffer_size() > 0 or is_held_up(connection.transport)
+
+
+def is_held_up(transport: asyncio.Transport) -> bool:
+    """Whether TLS may have encrypted more than the system takes: how much that is can't be told, but then it holds much."""
+    return transport.get_extra_info("ssl_object") is not None and unacknowledged(transport) > MOST_FAREWELL

@@ -20,10 +20,15 @@ class Wire:
     """
 
     def __init__(self, transport: asyncio.Transport, leave: Callable[[], None]) -> None:
-        """Pass everything else on."""
+        """Keep at hand what every request takes."""
+        self._transport = transport
         self.write = transport.write
         self.is_closing = transport.is_closing
         self.close = leave
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass everything else on."""
+        return getattr(self._transport, name)
 
 
 class Cycle(RequestResponseCycle):

@@ -12,6 +12,10 @@ HEAD_TIMEOUT_S = 10.0
 TAKE_TIMEOUT_S = 30.0
 """In so long a client must take ``LEAST_TAKEN`` bytes of what waits for it, or is cut off."""
 LEAST_TAKEN = 2**16
+KEEP_ALIVE_S = 5.0
+"""So long a connection without a request is kept, once its client has taken the last answer."""
+FAREWELL_TIMEOUT_S = 30.0
+"""So long a client that has taken everything may take to say farewell, as TLS wants it."""
 LINGER_S = 5.0
 """So long the rest of what a client sends is thrown away before its connection is closed: closed at once, it would be reset,
 and the answer lost on its way."""

@@ -215,11 +215,11 @@ class Protocol(HttpToolsProtocol):
         """Close the connection, but hear the client out for a while if there is more to come."""
         if self._left or self.transport.is_closing():
             return
+        self._since = self.loop.time()
         if not self._deaf and not self.cycle.more_body:
             self.transport.close()
             return
         self._deaf = self._left = True
-        self._since = self.loop.time()
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -228,29 +228,39 @@ class Protocol(HttpToolsProtocol):
         """See to it that the client does what it must."""
         self._timer = self.loop.call_later(limits.LOOK_EVERY_S, self._look)
         now = self.loop.time()
-        waiting = waiting_in(self.transport) if self._left or self.transport.get_write_buffer_size() else 0
+        runs = self._runs()
+        waiting = waiting_in(self.transport) if not runs or self.transport.get_write_buffer_size() else 0
         if self._taking.is_stuck(waiting, now):
             logger.info("a connection was cut off: its client took too little of %d bytes for too long", waiting)
             self.transport.abort()
-        elif waiting and self._left:
+        elif waiting and not runs:
             self._since = now
-        elif not self.transport.is_closing() and now - self._since > self._patience():
+        elif now - self._since > self._patience():
             self._lose_patience()
+
+    def _runs(self) -> bool:
+        """Whether a request is being answered."""
+        return not self._left and self.cycle is not None and not self.cycle.response_complete
 
     def _patience(self) -> float:
         """How many seconds may pass with what is awaited of the client."""
+        if self.transport.is_closing():
+            return limits.FAREWELL_TIMEOUT_S
         if self._left:
             return limits.LINGER_S
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._runs():
             return float("inf")
         if self._in_head or self.cycle is None:
             return limits.HEAD_TIMEOUT_S
-        return limits.LINGER_S if self.cycle.more_body else self.timeout_keep_alive
+        return limits.LINGER_S if self.cycle.more_body else limits.KEEP_ALIVE_S
 
     def _lose_patience(self) -> None:
-        if self._in_head and not self._left:
+        if self.transport.is_closing():
+            self.transport.abort()
+        elif self._in_head and not self._left:
             self._refuse(slow_head())
         else:
+            self._since = self.loop.time()
             self.transport.close()
 
 

@@ -17,14 +17,19 @@ class Taking:
 
     def __init__(self) -> None:
         """Begin with nothing that waits."""
-        self._waiting = 0
+        self._waiting = self._last = 0
         self._since = 0.0
 
     def is_stuck(self, waiting: int, now: float) -> bool:
-        """Tell how many bytes wait, and learn whether the client has taken too little of them for too long."""
+        """Tell how many bytes wait, and learn whether the client has taken too little of them for too long.
+
+        More bytes than before count as taken ones: below TLS only those are seen that the system holds, and it takes others
+        only when it got rid of a good part of them.
+        """
         took_enough = waiting <= self._waiting - limits.LEAST_TAKEN
-        if waiting == 0 or waiting > self._waiting or took_enough:
+        if waiting == 0 or waiting > self._last or took_enough:
             self._waiting, self._since = waiting, now
+        self._last = waiting
         return waiting > 0 and now - self._since > limits.TAKE_TIMEOUT_S
 
 

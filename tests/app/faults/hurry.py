@@ -17,12 +17,13 @@ from app.workers.worker import work
 from tests.app.servers import serving
 from tests.app.worlds import tiny_loader
 
-HEAD_S, TAKE_S, LINGER_S = 1.0, 1.0, 0.5
+HEAD_S, TAKE_S, LINGER_S, KEEP_ALIVE_S, FAREWELL_S = 1.0, 1.0, 0.5, 1.0, 0.5
 
 
 def hurry() -> None:
     """Shorten what connections may take."""
     limits.HEAD_TIMEOUT_S, limits.TAKE_TIMEOUT_S, limits.LINGER_S, limits.LOOK_EVERY_S = HEAD_S, TAKE_S, LINGER_S, 0.1
+    limits.KEEP_ALIVE_S, limits.FAREWELL_TIMEOUT_S = KEEP_ALIVE_S, FAREWELL_S
 
 
 def serve_hurried(arguments: list[str]) -> None:

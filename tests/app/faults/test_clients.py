@@ -3,13 +3,17 @@
 import json
 import shutil
 import socket
+import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.app.certificates import make_certificate
 from tests.app.faults.hurry import hurried
 from tests.app.faults.server import SECONDS, Server, rest, wait_until
 from tests.app.faults.witness import witness
@@ -139,6 +143,56 @@ def test_many_requests_ahead(server: Server) -> None:
         answer = server.ask(request * 50, head("GET /livez", "Connection: close"))
     assert statuses(answer) == [200] * 51
     assert answer.endswith(b'{"status":"alive"}')
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+@pytest.mark.parametrize("ending", ["keep-alive", "close", "drain"])
+def test_who_reads_slowly_over_tls_gets_all(tmp_path: Path, ending: str) -> None:
+    """Its answer comes whole, though the connection would be closed by then, or the server was asked to end."""
+    put(tmp_path)
+    body = json.dumps({"latents": rows(150_000).round(3).tolist()}).encode()
+    request = head(PATH, JSON, f"Content-Length: {len(body)}", f"Connection: {ending}") + body
+    with hurried(tmp_path, "--max-rows", "150000", *tls(tmp_path)) as (server, address, _), socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.connect(("127.0.0.1", int(address.rpartition(":")[2])))
+        plain.settimeout(SECONDS)
+        context = ssl.create_default_context(cafile=tmp_path / "server.pem")
+        with context.wrap_socket(plain, server_hostname="127.0.0.1") as client:
+            client.sendall(request)
+            answer = client.recv(2**14)
+            if ending == "drain":
+                server.terminate()
+            for _ in range(150):
+                answer += client.recv(2**14)
+                time.sleep(0.02)
+            answer += rest(client)
+        if ending != "drain":
+            server.terminate()
+        _, log = server.communicate(timeout=SECONDS)
+    assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["codes"]) == 150_000
+    assert (server.returncode, CUT in log) == (0, False)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+def test_who_never_says_farewell_is_left(tmp_path: Path) -> None:
+    """A client that has all it asked for but does not end TLS is disconnected after a while."""
+    put(tmp_path)
+    with hurried(tmp_path, *tls(tmp_path)) as (server, address, _):
+        files = Path(f"/proc/{server.pid}/fd")
+        place = ("127.0.0.1", int(address.rpartition(":")[2]))
+        context = ssl.create_default_context(cafile=tmp_path / "server.pem")
+        with context.wrap_socket(socket.create_connection(place, SECONDS), server_hostname="127.0.0.1") as client:
+            client.sendall(head("GET /livez"))
+            assert client.recv(12) == b"HTTP/1.1 200"
+            open_files = len(list(files.iterdir()))
+            client.sendall(head("GET /livez", "Connection: close"))
+            wait_until(lambda: len(list(files.iterdir())) < open_files)
+
+
+def tls(folder: Path) -> tuple[str, ...]:
+    """Return what has a server speak TLS."""
+    certificate, key = map(str, make_certificate(folder))
+    return "--tls-certificate", certificate, "--tls-key", key
 
 
 def can_ask_for_http2() -> bool:

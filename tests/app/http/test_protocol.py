@@ -7,10 +7,12 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from app.http import limits
+from app.http.cycle import Wire
 from tests.app.certificates import make_certificate
 from tests.app.http.requests import AMBIGUOUS, chunk, head, statuses
 from tests.app.http.wires import World, listening, rest
@@ -186,9 +188,8 @@ async def test_a_silent_connection_is_closed(world: World, monkeypatch: pytest.M
     monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.1)
     assert await world.ask() == b""
     assert await world.ask(b"\r\n", b"\r\n") == b""
+    monkeypatch.setattr(limits, "KEEP_ALIVE_S", 0.1)
     reader, writer = await world.connect()
-    for connection in world.state.connections:
-        connection.timeout_keep_alive = 0.1  # type: ignore[union-attr]
     writer.write(head())
     await asyncio.sleep(0.05)
     writer.write(b"\r\n")
@@ -255,15 +256,51 @@ async def test_a_large_body_arrives_whole(world: World) -> None:
 async def test_the_rest_of_a_body_is_awaited_on_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one end can't be closed alone, as with TLS, the answer comes too, and both are closed after a while."""
     monkeypatch.setattr(limits, "LINGER_S", 0.2)
-    certificate, key = make_certificate(tmp_path)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate, key)
+    tls, trust = tls_contexts(tmp_path)
     async with listening(tls) as world:
-        trust = ssl.create_default_context(cafile=str(certificate))
         reader, writer = await asyncio.open_connection("127.0.0.1", world.port, ssl=trust)
         writer.write(head("POST /ignore", "Content-Length: 9999999"))
         assert statuses(await rest(reader, writer)) == [200]
         await world.is_empty()
+
+
+async def test_who_does_not_read_on_https_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is cut off once it takes nothing for too long, and the log tells of it; who took all just has to say farewell."""
+    monkeypatch.setattr(limits, "TAKE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(limits, "FAREWELL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(limits, "KEEP_ALIVE_S", 0.1)
+    tls, trust = tls_contexts(tmp_path)
+    for size, cut in [(30_000_000, 1), (1, 0)]:
+        caplog.clear()
+        with caplog.at_level("INFO", "gyoza.http"):
+            async with listening(tls) as world:
+                client = socket.create_connection(("127.0.0.1", world.port))
+                with await asyncio.to_thread(trust.wrap_socket, client, server_hostname="127.0.0.1") as secure:
+                    secure.sendall(head("POST /zeros", "Content-Length: 8") + b"%08d" % size)
+                    await asyncio.sleep(0.05)
+                    assert len(world.state.connections) == 1
+                    await world.is_empty()
+        assert caplog.text.count("a connection was cut off") == cut
+
+
+def tls_contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return what a server and its client take to speak TLS."""
+    certificate, key = make_certificate(folder)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    return tls, ssl.create_default_context(cafile=str(certificate))
+
+
+async def test_requests_see_their_transport(world: World) -> None:
+    """Whatever a request takes of its transport is there, and there is nothing that the transport lacks."""
+    _, writer = await world.connect()
+    wire = Wire(cast("asyncio.Transport", writer.transport), writer.close)
+    assert wire.get_extra_info("peername") == ("127.0.0.1", world.port)
+    assert not hasattr(wire, "nothing")
+    wire.close()
+    await writer.wait_closed()
 
 
 async def test_an_awaited_body_is_asked_for(world: World) -> None:

@@ -21,6 +21,7 @@ LONG, MUCH = limits.TAKE_TIMEOUT_S, limits.LEAST_TAKEN
         ([(9 * MUCH, 0), (8 * MUCH, 0.9 * LONG), (7 * MUCH, 1.8 * LONG)], False),
         ([(9 * MUCH, 0), (8 * MUCH, 0.9 * LONG), (8 * MUCH, 2 * LONG)], True),
         ([(MUCH, 0), (9 * MUCH, 0.9 * LONG), (9 * MUCH, 1.8 * LONG)], False),
+        ([(9 * MUCH, 0), (9 * MUCH - 2, 0.9 * LONG), (9 * MUCH - 1, LONG), (9 * MUCH - 2, 1.9 * LONG)], False),
         ([(MUCH, 0), (0, 0.9 * LONG), (MUCH, 5 * LONG)], False),
     ],
 )
