@@ -163,8 +163,8 @@ FILE_BODY = file_of(factors__residual=ARRAY[:, :2], factors__digit=ARRAY[:, :1],
     [
         (JSON_BODY, {}),
         (FILE_BODY, SAFETENSORS),
-        (gzip.compress(JSON_BODY), {"Content-Encoding": "gzip"}),
-        (gzip.compress(FILE_BODY), {**SAFETENSORS, "Content-Encoding": "gzip"}),
+        (gzip.compress(JSON_BODY, mtime=0), {"Content-Encoding": "gzip"}),
+        (gzip.compress(FILE_BODY, mtime=0), {**SAFETENSORS, "Content-Encoding": "gzip"}),
         (zlib.compress(JSON_BODY), {"Content-Encoding": "deflate"}),
     ],
 )
