@@ -77,7 +77,7 @@ def test_a_worker_that_hangs_is_replaced(folder: Path) -> None:
             other = Client(address)
             assert other.ask()
             other.close()
-            read_until(server, f"{hangs} has not answered for 2 s and is killed")
+            read_until(server, f"{hangs} has not answered for 5 s and is killed")
             read_until(server, f"{hangs} ended by SIGKILL; another one starts")
             wait_until(lambda: is_ready(address))
             over.set()
