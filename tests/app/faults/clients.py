@@ -91,22 +91,26 @@ def ask_until(stop: Callable[[Client], bool], address: str) -> Seen:
 
 @contextmanager
 def load_on(address: str, stop: Callable[[Client], bool], clients: int = 4) -> Iterator[list[Future[Seen]]]:
-    """Clients that ask until something holds; all have got an answer when it begins."""
-    begun = [Event() for _ in range(clients)]
+    """Clients that ask until something holds, or the test has failed; all have got an answer when it begins."""
+    begun, failed = [Event() for _ in range(clients)], Event()
 
     def ask(number: int) -> Seen:
         def stops(client: Client) -> bool:
             if client.seen.right:
                 begun[number].set()
-            return stop(client)
+            return failed.is_set() or stop(client)
 
         return ask_until(stops, address)
 
     with ThreadPoolExecutor(clients) as threads:
         futures = [threads.submit(ask, number) for number in range(clients)]
-        for event in begun:
-            assert event.wait(SECONDS)
-        yield futures
+        try:
+            for event in begun:
+                assert event.wait(SECONDS)
+            yield futures
+        except BaseException:
+            failed.set()
+            raise
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

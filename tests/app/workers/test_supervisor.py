@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 
 import httpx
 import pytest
@@ -57,10 +58,25 @@ def worker_of(server: subprocess.Popen[str]) -> int:
 
 
 def read_until(server: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    """Read the log until a line matches."""
+    """Read the log until a line matches; a server that does not write it in time is killed."""
     assert server.stderr
-    found = (re.search(pattern, line) for line in server.stderr)
-    return next(match for match in found if match)
+    timer = Timer(SECONDS, server.kill)
+    timer.start()
+    try:
+        lines = [*until_matching(server.stderr, pattern)]
+    finally:
+        timer.cancel()
+    found = re.search(pattern, lines[-1]) if lines else None
+    assert found, lines
+    return found
+
+
+def until_matching(lines: Iterable[str], pattern: str) -> Iterator[str]:
+    """Yield lines up to the first that matches."""
+    for line in lines:
+        yield line
+        if re.search(pattern, line):
+            return
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
