@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from hashlib import sha256
 from itertools import count
 
 from app.errors import Conflict, GyozaError, NotFound
@@ -88,7 +89,15 @@ class SharedControl:
     async def _do(self, own: OwnControl, order: Order) -> None:
         fault = await fault_of(own, order)
         self._tell(self._report(own.repository))
-        self._tell(Done(number=order.number, fault=fault))
+        self._tell(Done(number=order.number, fault=fault, serves=serves(own.repository, order.model)))
+
+
+def serves(repository: Repository, name: str) -> str:
+    """Return a digest of every file that is served of a model: the same in workers that serve the same."""
+    served = sorted(
+        (e.version, sorted(e.model.files.items())) for e in repository.entries if e.name == name and e.model
+    )
+    return sha256(repr(served).encode()).hexdigest()
 
 
 async def fault_of(own: OwnControl, order: Order) -> Fault | None:

@@ -130,6 +130,8 @@ class Done(BaseModel):
     kind: Literal["done"] = "done"
     number: int
     fault: Fault | None = None
+    serves: str = ""
+    """A digest of every file that it serves of the model now."""
 
 
 class Answered(BaseModel):

@@ -21,28 +21,41 @@ class Pending:
     """So many workers answered."""
     faults: dict[str, Fault] = field(default_factory=dict)
     """The names of workers that could not do it, and why."""
+    serves: set[str] = field(default_factory=set)
+    """What the workers serve of the model now, by the digest of its files."""
 
     @property
     def is_mixed(self) -> bool:
-        """Whether some workers could do it and some could not: their models differ, as where files changed meanwhile."""
-        return 0 < len(self.faults) < self.done
+        """Whether the workers' models differ, as where files changed meanwhile, or only some could do it."""
+        return len(self.serves) > 1 or 0 < len(self.faults) < self.done
 
     @property
     def fault(self) -> Fault | None:
         """What whoever asked is told: that of all workers, or which of them had one; None where none had."""
         if not self.faults:
-            return None
+            return self._difference
         first, *others = self.faults.values()
         if len(self.faults) == self.done and all(other.kind == first.kind for other in others):
             return first
         text = "; ".join(f"{name}: {fault.text}" for name, fault in self.faults.items())
         return Fault(kind="conflict", text=f"Every worker must {self.ask.verb} {self.ask.model}. {text}")
 
+    @property
+    def _difference(self) -> Fault | None:
+        if len(self.serves) <= 1:
+            return None
+        text = (
+            f"Every worker must serve the same files of {self.ask.model}, and they do not: the files changed while they "
+            "were read. Load it again once they change no more."
+        )
+        return Fault(kind="conflict", text=text)
+
 
 class Orders:
     """Passes on what a worker asks for to all of them, and answers it when all are done.
 
-    Where some can do it and some can't, all are ordered to once more, so that they serve the same again if they can.
+    Where they serve different files then, or only some can do it, all are ordered to once more, so that they serve the same
+    again if they can.
 
     Args:
         workers: Those that are there now.
@@ -82,6 +95,7 @@ class Orders:
         pending = self._pending.get(done.number)
         if pending is not None:  # Nobody waits for what a worker was greeted with.
             pending.done += 1
+            pending.serves.add(done.serves)
             if done.fault is not None:
                 pending.faults[worker.name] = done.fault
             self._leave(worker, done.number, pending)

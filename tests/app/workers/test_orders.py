@@ -12,7 +12,7 @@ import pytest
 
 from app.errors import Conflict, NotFound
 from app.repository import OwnControl, Repository
-from app.workers.control import SharedControl
+from app.workers.control import SharedControl, serves
 from app.workers.messages import Answered, Ask, Done, Fault, FromSupervisor, FromWorker, Loaded, Order
 from app.workers.orders import Orders
 from tests.app.keyrings import controlling
@@ -86,6 +86,34 @@ def test_workers_that_differ_are_ordered_once_more() -> None:
         orders.hear(workers[0], Done(number=number))  # type: ignore[arg-type]
         orders.hear(workers[1], Done(number=number, fault=fault))  # type: ignore[arg-type]
     assert workers[0].told[-1] == Answered(number=7)
+
+
+def test_workers_that_serve_other_files_are_ordered_once_more() -> None:
+    """Where all could do it, but with files that changed meanwhile, all try again; if they still differ, that is told."""
+    for second, differs in (("new", False), ("newer", True)):
+        orders, workers = world()
+        orders.give(workers[0], Ask(number=7, verb="load", model="a"))  # type: ignore[arg-type]
+        for found in (("old", "new"), ("new", second)):
+            number = ordered(workers)
+            for worker, files in zip(workers, found, strict=True):
+                assert not any(isinstance(message, Answered) for message in workers[0].told)
+                orders.hear(worker, Done(number=number, serves=files))  # type: ignore[arg-type]
+        answer = workers[0].told[-1]
+        assert isinstance(answer, Answered)
+        assert (answer.fault is not None and "must serve the same files of a" in answer.fault.text) == differs
+
+
+def test_what_is_served_is_told_by_the_digests_of_its_files(tmp_path: Path) -> None:
+    """Two processes that serve the same files tell the same, and others tell something else."""
+    put(tmp_path)
+    put(tmp_path, "other")
+    first, second = loaded(tmp_path), loaded(tmp_path)
+    assert serves(first, "tiny") == serves(second, "tiny")
+    (tmp_path / "tiny/1/flow.keras").write_text("plain")
+    second.load("tiny")
+    assert serves(first, "tiny") != serves(second, "tiny")
+    second.unload("tiny")
+    assert serves(second, "tiny") == serves(second, "never")
 
 
 def test_a_worker_that_ends_is_waited_for_no_more() -> None:
