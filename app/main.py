@@ -31,6 +31,7 @@ from app.api.v2.infer import infer_routes
 from app.api.v2.routes import v2_router
 from app.engine import Engine
 from app.errors import GyozaError
+from app.halves import load_half_with_keras
 from app.lifecycle import Lifecycle
 from app.metrics import Metrics
 from app.model import Loader, load_with_keras
@@ -179,7 +180,14 @@ async def show_gauges(services: Services) -> None:
 
 def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metrics, lifecycle: Lifecycle) -> Services:
     """Open all that lives as long as the application."""
-    repository = Repository(settings.models_dir, settings.default_model, loader, settings.max_batch_rows, peers.known)
+    repository = Repository(
+        settings.models_dir,
+        settings.default_model,
+        loader,
+        settings.max_batch_rows,
+        peers.known,
+        partial(load_half_with_keras, trusted_modules=settings.trusted),
+    )
     engine = Engine(
         threads=threads_of(settings.workers),
         max_batch_rows=settings.max_batch_rows,

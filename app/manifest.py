@@ -16,10 +16,16 @@ from gyoza.inference.checks import Golden
 from gyoza.inference.files.content import LARGEST_FILE, open_regular, read_content
 from gyoza.inference.files.depth import is_nested_within
 from gyoza.inference.files.reading import read_safetensors
-from gyoza.inference.files.rules import require
+from gyoza.inference.files.rules import is_shape, is_text, require
 
 FLOW, PLAN, GOLDEN, MANIFEST = "flow.keras", "plan.safetensors", "golden.safetensors", "flow.toml"
 """A version's flow as Keras saved it, and compiled ahead of time; rows that it must meet; and what is told of it."""
+ENCODER, ENCODER_PLAN = "encoder.keras", "encoder.plan.safetensors"
+DECODER, DECODER_PLAN = "decoder.keras", "decoder.plan.safetensors"
+"""The halves of the network that the flow's latents are from, likewise."""
+EXAMPLES = "examples.safetensors"
+READ_HERE = (FLOW, PLAN, MANIFEST, GOLDEN, ENCODER, ENCODER_PLAN, DECODER, DECODER_PLAN, EXAMPLES)
+"""All files of a version."""
 TABLES = {"description": str, "factors": list, "outputs": dict, "files": dict}
 LARGEST_MANIFEST = 2**18
 """Bytes: thousands of factors. Python's reader of TOML takes a second for some times that."""
@@ -35,12 +41,22 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
+class Outputs:
+    """What the decoder gives; nothing where that is not told."""
+
+    shape: tuple[int, ...] | None = None
+    """The shape of one output, into which the decoder's own is brought."""
+    kind: str | None = None
+    """Such as ``image``."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The content of a ``flow.toml``; empty where there is none."""
 
     description: str | None = None
     layout: FactorLayout | None = None
-    outputs: Mapping[str, Any] | None = None
+    outputs: Outputs = Outputs()
     digests: Mapping[str, str] = field(default_factory=dict)
     """File name to the SHA-256 that it must have."""
     digest: str | None = None
@@ -77,7 +93,7 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest(
         description=content.get("description"),
         layout=layout_of(content["factors"]) if "factors" in content else None,
-        outputs=content.get("outputs"),
+        outputs=outputs_of(content.get("outputs", {})),
         digests=dict(digests_of(content.get("files", {}))),
         digest=file.digest,
     )
@@ -124,6 +140,22 @@ def range_of(value: Any, name: str) -> tuple[float, float] | None:
         case [int() | float() as low, int() | float() as high] if isfinite(low) and isfinite(high) and low < high:
             return float(low), float(high)
     raise UnloadableModel(f"the range of factor {name} must be two numbers, the lower first. Received: {value!r}")
+
+
+def outputs_of(table: Mapping[str, Any]) -> Outputs:
+    """Check the ``[outputs]`` table."""
+    shape, kind = table.get("shape"), table.get("kind")
+    given = tuple(shape) if isinstance(shape, list) else ()
+    if not {"shape", "kind"}.issuperset(table) or not (shape is None or is_shape(given)) or not is_kind(kind):
+        raise UnloadableModel(
+            f"[outputs] in flow.toml may hold a shape, integers of 1 or more, and a kind, such as 'image'. Received: {table!s:.200}"
+        )
+    return Outputs(given or None, kind)
+
+
+def is_kind(value: Any) -> bool:
+    """Whether a value is the name of a kind of outputs, or left out."""
+    return value is None or is_text(value)
 
 
 def digests_of(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -203,8 +235,7 @@ def check_digests(folder: Path, manifest: Manifest) -> dict[str, str]:
     Raises:
         UnloadableModel: A file that the manifest names is missing or another one, or the manifest is no longer what it was.
     """
-    read_here = (FLOW, PLAN, MANIFEST, GOLDEN)
-    found = {name: digest(folder / name) for name in (*read_here, *manifest.digests) if (folder / name).is_file()}
+    found = {name: digest(folder / name) for name in (*READ_HERE, *manifest.digests) if (folder / name).is_file()}
     check_unchanged(MANIFEST, manifest.digest, found)
     for name, expected in manifest.digests.items():
         if found.get(name) != expected:

@@ -1,17 +1,18 @@
 """One version of one model: loading is a function from a path to a ``Model``, free of the server."""
 
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from app.errors import UnloadableModel
+from app.halves import Beside, HalfLoader, load_beside, load_half_with_keras
+from app.library import keras_loading
 from app.manifest import (
     FLOW,
     GOLDEN,
@@ -34,10 +35,14 @@ WARM_UP_S = 5e-3
 
 
 class Primitive(StrEnum):
-    """What a flow computes; everything else is composed of these."""
+    """What a flow and the halves beside it compute; everything else is composed of these."""
 
     ENCODE = "encode"
     INVERT = "invert"
+    LATENTS = "latents"
+    """The encoder's: inputs to latents."""
+    DECODE = "decode"
+    """The decoder's: latents to outputs."""
 
 
 class Loaded(Protocol):
@@ -85,7 +90,9 @@ class Model:
     files: Mapping[str, str]
     """File name to SHA-256."""
     seconds: Mapping[Primitive, Mapping[int, float]]
-    """How long a pass of so many rows took at warm-up."""
+    """How long a pass of so many rows took at warm-up, of each primitive that there is."""
+    beside: Beside = field(default_factory=Beside)
+    """The halves of the network that the latents are from, and examples."""
     load_seconds: float = 0.0
     """How long it took to load, prove and warm up."""
 
@@ -94,14 +101,23 @@ class Model:
         """The flow, ready to run."""
         return self.loaded.flow
 
+    @property
+    def traces(self) -> int:
+        """How often a backend traced what the flow and the halves call."""
+        halves = (self.beside.encoder, self.beside.decoder)
+        return self.flow.traces + sum(half.run.traces for half in halves if half is not None)
 
-def load(path: Path, loader: Loader, warm_up_rows: Sequence[int]) -> Model:
+
+def load(
+    path: Path, loader: Loader, warm_up_rows: Sequence[int], half_loader: HalfLoader = load_half_with_keras
+) -> Model:
     """Load, prove and warm up one version.
 
     Args:
         path: A version folder, or a loose ``.keras`` file.
         loader: What makes a flow of a file.
         warm_up_rows: Passes of so many rows are run and timed.
+        half_loader: What makes a half of a file.
 
     Returns:
         The model.
@@ -112,13 +128,16 @@ def load(path: Path, loader: Loader, warm_up_rows: Sequence[int]) -> Model:
     start = time.perf_counter()
     try:
         manifest, files, loaded = load_files(path, loader)
+        check_proofs(loaded.checks)
+        layout = choose_layout(manifest.layout, loaded)
+        beside = Beside()
+        if path.is_dir():
+            beside = load_beside(path, half_loader, loaded.flow, manifest.outputs, files)
     except OSError as error:
         name = Path(error.filename).name if isinstance(error.filename, str) else path.name
         raise UnloadableModel(f"{name} can't be read: {error.strerror}; let the server's user read it") from error
-    check_proofs(loaded.checks)
-    layout = choose_layout(manifest.layout, loaded)
-    seconds = warm_up(loaded.flow, warm_up_rows)
-    return Model(loaded, layout, manifest.description, files, seconds, time.perf_counter() - start)
+    seconds = warm_up(loaded.flow, beside, warm_up_rows)
+    return Model(loaded, layout, manifest.description, files, seconds, beside, time.perf_counter() - start)
 
 
 def load_files(path: Path, loader: Loader) -> tuple[Manifest, Mapping[str, str], Loaded]:
@@ -217,15 +236,26 @@ def choose_layout(recorded: FactorLayout | None, loaded: Loaded) -> FactorLayout
     return recorded or own
 
 
-def warm_up(flow: CompiledFlow, rows: Sequence[int]) -> dict[Primitive, dict[int, float]]:
-    """Run either direction on each count of rows, so that the first request is no slower, and time the passes."""
-    seconds: dict[Primitive, dict[int, float]] = {primitive: {} for primitive in Primitive}
+def warm_up(flow: CompiledFlow, beside: Beside, rows: Sequence[int]) -> dict[Primitive, dict[int, float]]:
+    """Run each primitive on each count of rows, so that the first request is no slower, and time the passes."""
+    seconds: dict[Primitive, dict[int, float]] = {}
     for count in rows:
-        codes = np.zeros((count, *flow.code_shape), flow.dtype)
-        latents = flow.invert(codes)
-        seconds[Primitive.INVERT][count] = fastest(partial(flow.invert, codes))
-        seconds[Primitive.ENCODE][count] = fastest(partial(flow.encode, latents))
+        for primitive, call in passes(flow, beside, count):
+            seconds.setdefault(primitive, {})[count] = fastest(call)
     return seconds
+
+
+def passes(flow: CompiledFlow, beside: Beside, count: int) -> Iterator[tuple[Primitive, Callable[[], object]]]:
+    """Yield each primitive that there is, with a pass of so many rows."""
+    codes = np.zeros((count, *flow.code_shape), flow.dtype)
+    latents = flow.invert(codes)
+    yield Primitive.INVERT, partial(flow.invert, codes)
+    yield Primitive.ENCODE, partial(flow.encode, latents)
+    if beside.decoder is not None:
+        yield Primitive.DECODE, partial(beside.decoder.run, latents)
+    if beside.encoder is not None:
+        inputs = np.zeros((count, *beside.encoder.run.input_shape), flow.dtype)
+        yield Primitive.LATENTS, partial(beside.encoder.run, inputs)
 
 
 def fastest(call: Callable[[], object]) -> float:
@@ -249,17 +279,5 @@ def load_with_keras(path: Path, golden: Golden | None, trusted_modules: Iterable
     Raises:
         UnloadableModel: Keras is not installed, or the file can't be loaded.
     """
-    # What TensorFlow prints about the processor is no news to who serves; its oneDNN kernels announce themselves anyway.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    try:
-        from gyoza.loading import LoadError, load_flow  # noqa: PLC0415 - an optional extra.
-    except ImportError as error:
-        raise UnloadableModel(
-            f"loading {path.name} needs Keras, which is not installed ({error}). "
-            "Install the extra cpu or gpu: pip install 'gyoza-serve[cpu]'"
-        ) from error
-    try:
-        return load_flow(path, golden, trusted_modules)
-    except LoadError as error:
-        raise UnloadableModel(str(error)) from error
+    with keras_loading(path.name) as loading:
+        return cast("Loaded", loading.load_flow(path, golden, trusted_modules))

@@ -73,6 +73,18 @@ class FactorLayout:
         """D, the columns of a code."""
         return sum(factor.size for factor in self.factors)
 
+    def find(self, name: str, field: str) -> Factor:
+        """Return the factor of a name that came in a field.
+
+        Raises:
+            InvalidInput: There is none.
+        """
+        for factor in self.factors:
+            if factor.name == name:
+                return factor
+        names = ", ".join(factor.name for factor in self.factors)
+        raise InvalidInput(FieldError(field, f"there is no such factor. Factors that exist: {names}"))
+
     def split(self, codes: Floats) -> dict[str, Floats]:
         """Cut codes [n, D] into factors {name: [n, size]}."""
         return {factor.name: codes[:, factor.columns] for factor in self.factors}

@@ -31,7 +31,7 @@ KERAS_LAYER_NAMES = """
 Activation Add AveragePooling1D AveragePooling2D BatchNormalization Concatenate Conv1D Conv2D Dense DepthwiseConv2D
 Dropout ELU Flatten Functional GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D
 GroupNormalization Identity InputLayer LayerNormalization LeakyReLU MaxPooling1D MaxPooling2D Multiply PReLU Permute
-RMSNormalization ReLU RepeatVector Reshape SeparableConv2D Sequential Softmax SpectralNormalization Subtract
+RMSNormalization ReLU RepeatVector Rescaling Reshape SeparableConv2D Sequential Softmax SpectralNormalization Subtract
 UnitNormalization UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D
 """
 KERAS_LAYERS = frozenset(KERAS_LAYER_NAMES.split())

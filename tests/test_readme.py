@@ -8,7 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from gyoza.loading import load_flow
@@ -48,13 +50,36 @@ def serving(command: list[str], folder: Path) -> Iterator[str]:
 
 def test_the_curl_answers_with_named_factors(address: str) -> None:
     """The first screen's curl, as pasted, gives the factors by name."""
-    (command,) = (block for block in blocks("sh") if block.startswith("curl"))
+    (command,) = (block for block in blocks("sh") if "/digits/factors" in block)
     done = subprocess.run(
         ["bash", "-c", command.replace(ADDRESS, address)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     answer = json.loads(done.stdout)
     assert list(answer["factors"]) == ["residual", "digit", "color", "angle"]
     assert (answer["model"], answer["version"]) == ("digits", "2")
+
+
+def test_the_curl_edits_factors(address: str) -> None:
+    """The section's curl, as pasted, gives what the answer below it shows: edited latents, and images of them."""
+    (command,) = (block for block in blocks("sh") if "/digits/edit" in block)
+    done = subprocess.run(
+        ["bash", "-c", command.replace(ADDRESS, address)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    answer = json.loads(done.stdout)
+    (shown,) = (block for block in blocks("json") if "log_likelihood" in block and "before" in block)
+    assert list(answer) == re.findall(r'"(\w+)":(?=["\[{])', shown.replace('"before"', "").replace('"after"', ""))
+    codes = {factor["name"]: factor for factor in layout_of(address)}
+    angle = codes["angle"]
+    assert all(row[angle["start"] : angle["start"] + angle["size"]] == [0.0] * 3 for row in answer["codes"])
+    assert max(answer["round_trip_error"]) < 1e-3
+    outputs = answer["outputs"]
+    assert (len(outputs), len(outputs[0]), len(outputs[0][0]), len(outputs[0][0][0])) == (4, 8, 8, 3)
+
+
+def layout_of(address: str) -> list[dict[str, Any]]:
+    """The factors of the bundled model."""
+    found: list[dict[str, Any]] = httpx.get(f"{address}/models/digits/factors").json()["factors"]
+    return found
 
 
 def test_the_script_swaps_a_color(address: str) -> None:

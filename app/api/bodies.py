@@ -18,21 +18,25 @@ LENGTH_DIGITS = 18
 """So many digits of a Content-Length are more than any limit."""
 
 
-def codec_of(headers: Mapping[str, str]) -> Codec:
+def codec_of(headers: Mapping[str, str], codecs: Mapping[str, Codec] = CODECS) -> Codec:
     """Choose the codec by the content type; a body without one is taken for JSON.
+
+    Args:
+        headers: The request's.
+        codecs: Those to choose from, by media type.
 
     Raises:
         UnsupportedMediaType: No codec reads the content type.
     """
     received = headers.get("content-type", JSON)
-    codec = CODECS.get(received)
+    codec = codecs.get(received)
     if codec is None:
         media_type = received.partition(";")[0].strip().lower()
         if media_type.startswith("application/") and media_type.endswith("+json"):
             media_type = JSON
-        codec = CODECS.get(media_type)
+        codec = codecs.get(media_type)
     if codec is None:
-        accepted = ", ".join(CODECS)
+        accepted = ", ".join(codecs)
         raise UnsupportedMediaType(
             f"The Content-Type must be one of: {accepted}. Received: {received or 'none'}. Send the body as one of these."
         )

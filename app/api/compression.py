@@ -4,8 +4,8 @@ import zlib
 from collections.abc import Mapping
 from functools import partial
 
+from app.api.call import beside
 from app.api.headers import accepts
-from app.api.operations import beside
 
 WORTH_IT = 1024
 """An answer of fewer bytes fits into one packet as it is."""

@@ -2,31 +2,48 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from types import MappingProxyType
 
-import numpy as np
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from app.api.answers import Answer
 from app.api.bodies import JSON, codec_of
+from app.api.call import Call, Fields, beside, decoder_of, examples_of, size_of
 from app.api.compression import compressed
 from app.api.dependencies import services_of
 from app.api.disconnects import unless_disconnected
+from app.api.draws import sample, traverse
+from app.api.edits import edit
 from app.api.exchange import exchange_of
 from app.api.headers import best_media_type, headers_of
-from app.api.operations import Call, Fields, Operation, beside, encode, factors, invert, size_of
+from app.api.operations import Operation, decode, encode, factors, invert, latents
+from app.api.parsing import parsed
 from app.api.receiving import received
 from app.api.views import factors_list
 from app.codecs import CODECS, Codec
-from app.codecs.nests import shown
-from app.errors import Conflict, FieldError, InvalidInput
-from app.schemas import Body, EncodeAnswer, FactorsAnswer, InvertAnswer, InvertRequest, LatentsRequest
-from app.tensors import Form, TensorError
+from app.errors import FieldError, InvalidInput
+from app.schemas import (
+    Body,
+    EditAnswer,
+    EditRequest,
+    EncodeAnswer,
+    FactorsAnswer,
+    InputsRequest,
+    InvertAnswer,
+    InvertRequest,
+    LatentsAnswer,
+    LatentsRequest,
+    OutputsAnswer,
+    SampleAnswer,
+    SampleRequest,
+    TraverseAnswer,
+    TraverseRequest,
+)
+from app.tensors import Form
 from app.timings import Timings
 
 PREFIXES = ("", "/models/{model}", "/models/{model}/versions/{version}")
@@ -44,14 +61,30 @@ class FlowOperation:
     summary: str
     switches: tuple[str, ...] = ()
     """Query parameters that are true or false."""
+    codecs: Mapping[str, Codec] = field(default_factory=lambda: CODECS)
+    """The media types that it takes and answers in."""
 
 
+ONLY_JSON = MappingProxyType({JSON: CODECS[JSON]})
 OPERATIONS = (
     FlowOperation("encode", encode, LatentsRequest, EncodeAnswer, "Map latents to codes"),
     FlowOperation("factors", factors, LatentsRequest, FactorsAnswer, "Map latents to their factors"),
     FlowOperation(
         "invert", invert, InvertRequest, InvertAnswer, "Map codes or factors to latents", ("check", "decode")
     ),
+    FlowOperation("edit", edit, EditRequest, EditAnswer, "Edit factors of latents", ("decode",), ONLY_JSON),
+    FlowOperation(
+        "traverse",
+        traverse,
+        TraverseRequest,
+        TraverseAnswer,
+        "Walk from a latent along dimensions of its factors",
+        ("decode",),
+        ONLY_JSON,
+    ),
+    FlowOperation("sample", sample, SampleRequest, SampleAnswer, "Draw latents", ("decode",), ONLY_JSON),
+    FlowOperation("latents", latents, InputsRequest, LatentsAnswer, "Map inputs to latents by the encoder"),
+    FlowOperation("decode", decode, LatentsRequest, OutputsAnswer, "Map latents to outputs by the decoder"),
 )
 
 
@@ -63,6 +96,7 @@ def flow_routes() -> list[Route]:
 def routes_below(prefix: str) -> Iterator[Route]:
     """Yield the routes below one prefix."""
     yield Route(f"{prefix}/factors", get_factors, methods=["GET"])
+    yield Route(f"{prefix}/examples", get_examples, methods=["GET"])
     for operation in OPERATIONS:
         yield Route(f"{prefix}/{operation.name}", partial(answer, operation), methods=["POST"], name=operation.name)
 
@@ -75,6 +109,14 @@ async def get_factors(request: Request) -> Response:
     return Response(content, media_type="application/json")
 
 
+async def get_examples(request: Request) -> Answer:
+    """Give the examples that ship with a model."""
+    exchange_of(request.scope).route = "/examples"
+    call = call_of(request, time.monotonic())
+    fields = {**named(call), **examples_of(call.entry, call.model)}
+    return await written(headers_of(request.scope), CODECS[JSON], CODECS, fields, Form.LISTS, call.timings)
+
+
 async def answer(operation: FlowOperation, request: Request) -> Answer:
     """Answer one operation: body to arrays, arrays through the engine, arrays to body."""
     exchange_of(request.scope).route = f"/{operation.name}"
@@ -82,15 +124,16 @@ async def answer(operation: FlowOperation, request: Request) -> Answer:
     deadline = time.monotonic() + settings.request_timeout_s
     call = call_of(request, deadline, switches(request, operation.switches))
     headers = headers_of(request.scope)
-    codec = codec_of(headers)
+    codec = codec_of(headers, operation.codecs)
     parse = partial(parsed, codec, operation.request, call.model.flow.dtype)
     body, form = await received(request, headers, deadline, parse, is_json=codec.media_type == JSON)
-    fields = {
-        "model": call.entry.name,
-        "version": str(call.entry.version),
-        **await unless_disconnected(request, operation.run(call, body)),
-    }
-    return await written(headers, codec, fields, form, call.timings)
+    fields = {**named(call), **await unless_disconnected(request, operation.run(call, body))}
+    return await written(headers, codec, operation.codecs, fields, form, call.timings)
+
+
+def named(call: Call) -> Fields:
+    """Return the fields that every answer begins with."""
+    return {"model": call.entry.name, "version": str(call.entry.version)}
 
 
 def call_of(request: Request, deadline: float, given: Mapping[str, bool] | None = None) -> Call:
@@ -98,11 +141,11 @@ def call_of(request: Request, deadline: float, given: Mapping[str, bool] | None 
     services, path, exchange = services_of(request), request.path_params, exchange_of(request.scope)
     entry, model = services.repository.ready(path.get("model"), path.get("version"))
     exchange.model, exchange.version = entry.name, str(entry.version)
-    given = given or {}
-    if given.get("decode"):
-        raise Conflict(f"{entry.name} must be served with a decoder for ?decode=true, and is not. Ask without it.")
-    check, max_rows = given.get("check", False), services.settings.max_rows
-    return Call(services.engine, entry, model, deadline, max_rows, check, exchange.timings)
+    check, decode = (given.get("check", False), given.get("decode", False)) if given else (False, False)
+    if decode:
+        decoder_of(entry, model)
+    limits = services.settings.max_rows, services.settings.max_body_bytes
+    return Call(services.engine, entry, model, deadline, *limits, check, decode, exchange.timings)
 
 
 def switches(request: Request, names: tuple[str, ...]) -> dict[str, bool]:
@@ -120,39 +163,17 @@ def switches(request: Request, names: tuple[str, ...]) -> dict[str, bool]:
     return {name: SWITCH[text] for name, text in given.items()}
 
 
-def parsed(codec: Codec, schema: type[Body], dtype: np.dtype[np.floating[Any]], body: bytes) -> tuple[Body, Form]:
-    """Decode a body and check it against its schema; also tell the form that its first tensor had.
-
-    Raises:
-        MalformedBody: The bytes can't be decoded.
-        InvalidInput: The values break a rule.
-    """
-    reader = codec.reader(dtype)
-    try:
-        return schema.model_validate(codec.decode(body), context=reader), reader.form
-    except ValidationError as error:
-        known = ", ".join(schema.model_fields)
-        raise InvalidInput(*(field_error(dict(item), known) for item in error.errors(include_url=False))) from error
-
-
-def field_error(item: Mapping[str, Any], known: str) -> FieldError:
-    """Translate one finding of pydantic."""
-    field = ".".join(map(str, item["loc"])) or "body"
-    cause = item.get("ctx", {}).get("error")
-    if isinstance(cause, TensorError):
-        return FieldError(field + "".join(f"[{position}]" for position in cause.index), str(cause))
-    messages = {
-        "extra_forbidden": f"no such field. Fields that exist: {known}",
-        "missing": "missing; it must be given",
-        "dict_type": f"must be an object of tensors by name. Received: {shown(item['input'])}",
-    }
-    return FieldError(field, messages.get(item["type"], str(cause or item["msg"])))
-
-
-async def written(headers: Mapping[str, str], own: Codec, fields: Fields, form: Form, timings: Timings) -> Answer:
+async def written(  # noqa: PLR0913, PLR0917 - what an answer is made of
+    headers: Mapping[str, str],
+    own: Codec,
+    codecs: Mapping[str, Codec],
+    fields: Fields,
+    form: Form,
+    timings: Timings,
+) -> Answer:
     """Write an answer in the media type and the coding that are asked for, a large one in a thread."""
     timings.encode_start = time.monotonic()
-    codec = CODECS[best_media_type(headers.get("accept", ""), CODECS, own.media_type)]
+    codec = codecs[best_media_type(headers.get("accept", ""), codecs, own.media_type)]
     content, coding = await beside(size_of(fields), partial(codec.encode, fields, form)), None
     if codec.media_type == JSON:
         content, coding = await compressed(content, headers)

@@ -1,7 +1,7 @@
 """The OpenAPI document: FastAPI's for the plain endpoints, the operations' table for those of the flow."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_origin
 
 from fastapi import FastAPI
@@ -13,7 +13,7 @@ from app.api.flows import OPERATIONS, PREFIXES, FlowOperation
 from app.api.v2.openapi import INFER_ANSWERS, INFER_REQUESTS, infer_paths
 from app.codecs import CODECS
 from app.errors import Forbidden, Unauthorized
-from app.schemas import Body, FactorsList, Problem
+from app.schemas import Body, ExamplesAnswer, FactorsList, Problem
 
 JSON, SAFETENSORS = CODECS
 REFERENCE = "#/components/schemas/{model}"
@@ -50,17 +50,22 @@ def flow_paths() -> Iterator[tuple[str, dict[str, Any]]]:
         for operation in OPERATIONS:
             methods = {"post": described(operation, prefix)}
             if operation.name == "factors":
-                methods["get"] = {
-                    "tags": ["flows"],
-                    "summary": "Show the factor layout",
-                    "operationId": operation_id("get", prefix, operation.name),
-                    "parameters": path_parameters(prefix),
-                    "responses": {
-                        "200": {"description": "The layout", "content": in_json(FactorsList)},
-                        **problems(READ_ERRORS),
-                    },
-                }
+                content = {"description": "The layout", "content": in_json(FactorsList)}
+                methods["get"] = read(prefix, "factors", "Show the factor layout", content)
             yield f"{prefix}/{operation.name}", methods
+        examples = in_codecs("The examples", ExamplesAnswer, CODECS)
+        yield f"{prefix}/examples", {"get": read(prefix, "examples", "Show latents to try the model with", examples)}
+
+
+def read(prefix: str, name: str, summary: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe what is read below one prefix."""
+    return {
+        "tags": ["flows"],
+        "summary": summary,
+        "operationId": operation_id("get", prefix, name),
+        "parameters": path_parameters(prefix),
+        "responses": {"200": answer, **problems(READ_ERRORS)},
+    }
 
 
 def described(operation: FlowOperation, prefix: str) -> dict[str, Any]:
@@ -74,9 +79,12 @@ def described(operation: FlowOperation, prefix: str) -> dict[str, Any]:
         "summary": operation.summary,
         "operationId": operation_id("post", prefix, operation.name),
         "parameters": [*path_parameters(prefix), *switches],
-        "requestBody": {"required": True, **content(operation.request.__doc__ or "", operation.request)},
+        "requestBody": {
+            "required": True,
+            **in_codecs(operation.request.__doc__ or "", operation.request, operation.codecs),
+        },
         "responses": {
-            "200": content(operation.answer.__doc__ or "", operation.answer),
+            "200": in_codecs(operation.answer.__doc__ or "", operation.answer, operation.codecs),
             **problems(kind.status for error, kind in KINDS.items() if error not in NEVER_OF_FLOWS),
         },
     }
@@ -93,9 +101,10 @@ def path_parameters(prefix: str) -> list[dict[str, Any]]:
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 
-def content(description: str, schema: type[Body]) -> dict[str, Any]:
-    """Describe a body in every media type that a codec writes."""
-    return {"description": description, "content": {**in_json(schema), **in_safetensors(schema)}}
+def in_codecs(description: str, schema: type[Body], codecs: Iterable[str]) -> dict[str, Any]:
+    """Describe a body in every media type that these codecs write."""
+    shown = {**in_json(schema), **in_safetensors(schema)}
+    return {"description": description, "content": {media_type: shown[media_type] for media_type in codecs}}
 
 
 def in_json(schema: type[Body]) -> dict[str, Any]:
@@ -129,7 +138,7 @@ def problems(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
 def flow_schemas() -> dict[str, Any]:
     """Return the schemas that the flow endpoints refer to, by name."""
     requests = {operation.request for operation in OPERATIONS} | INFER_REQUESTS
-    answers = {operation.answer for operation in OPERATIONS} | {FactorsList, Problem} | INFER_ANSWERS
+    answers = {operation.answer for operation in OPERATIONS} | {ExamplesAnswer, FactorsList, Problem} | INFER_ANSWERS
     inputs = sorted(((model, "validation") for model in requests), key=lambda pair: pair[0].__name__)
     outputs = sorted(((model, "serialization") for model in answers), key=lambda pair: pair[0].__name__)
     _, definitions = models_json_schema([*inputs, *outputs], ref_template=REFERENCE)  # type: ignore[list-item]

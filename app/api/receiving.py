@@ -7,10 +7,10 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from app.api.bodies import body_limit, coding_of, joined, read_body
+from app.api.call import beside
 from app.api.dependencies import services_of
 from app.api.exchange import exchange_of
 from app.api.inflation import MOST_RATIO
-from app.api.operations import beside
 
 T = TypeVar("T")
 

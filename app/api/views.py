@@ -2,11 +2,21 @@
 
 from collections.abc import Sequence
 
+from app.halves import Half
 from app.model import Model
 from app.repository import Entry
-from app.schemas import NOT_RECORDED, CheckItem, FactorItem, FactorsList, ModelDetail, ModelItem, VersionItem
+from app.schemas import (
+    NOT_RECORDED,
+    CheckItem,
+    FactorItem,
+    FactorsList,
+    HalfItem,
+    ModelDetail,
+    ModelItem,
+    VersionItem,
+)
 from app.tensors import FactorLayout
-from gyoza.inference.checks import GOLDEN_CHECK
+from gyoza.inference.checks import GOLDEN_CHECK, Check
 
 
 def factors_list(entry: Entry, layout: FactorLayout) -> FactorsList:
@@ -59,19 +69,40 @@ def facts(model: Model) -> dict[str, object]:
         "factors": None if model.layout is None else factor_items(model.layout),
         "layers": NOT_RECORDED if loaded.layers is None else loaded.layers,
         "parameters": NOT_RECORDED if loaded.parameters is None else loaded.parameters,
-        "traces": flow.traces,
+        "encoder": half_item(model.beside.encoder),
+        "decoder": half_item(model.beside.decoder),
+        "examples": len((model.beside.examples or {}).get("latents", ())),
+        "traces": model.traces,
         "files": dict(model.files),
         "libraries": dict(loaded.libraries) or NOT_RECORDED,
         "checks": check_items(model),
     }
 
 
+def half_item(half: Half | None) -> HalfItem | None:
+    """Show a half of the network beside a flow."""
+    if half is None:
+        return None
+    loaded = half.loaded
+    return HalfItem(
+        input_shape=half.run.input_shape,
+        output_shape=half.run.output_shape,
+        kind=half.kind,
+        dtype=half.run.dtype.name,
+        layers=NOT_RECORDED if loaded.layers is None else loaded.layers,
+        parameters=NOT_RECORDED if loaded.parameters is None else loaded.parameters,
+        checks=[*map(check_item, loaded.checks)],
+    )
+
+
+def check_item(check: Check) -> CheckItem:
+    """Show what a check found."""
+    return CheckItem(name=check.name, passed=check.passed, error=check.error, limit=check.limit)
+
+
 def check_items(model: Model) -> list[CheckItem]:
     """Show the load checks, those that were not recorded too."""
-    items = [
-        CheckItem(name=check.name, passed=check.passed, error=check.error, limit=check.limit)
-        for check in model.loaded.checks
-    ]
+    items = [*map(check_item, model.loaded.checks)]
     if GOLDEN_CHECK not in {item.name for item in items}:
         items.append(CheckItem(name=GOLDEN_CHECK, passed=NOT_RECORDED, error=NOT_RECORDED, limit=NOT_RECORDED))
     return items

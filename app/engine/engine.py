@@ -5,11 +5,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
+import numpy as np
+
 from app.engine.batcher import Batcher, Limits, OnPass, ending, unobserved
-from app.engine.jobs import Results
+from app.engine.jobs import Function, Results
 from app.engine.pace import Pace
 from app.engine.spread import SMALLEST_PART, Spread
 from app.engine.stats import Stats
@@ -17,7 +19,7 @@ from app.model import Model, Primitive
 from app.repository import Entry, not_ready
 from app.tensors import log_likelihood
 from app.timings import Timings
-from gyoza.inference import CompiledFlow
+from gyoza.inference import CompiledFlow, CompiledHalf
 from gyoza.inference.plan import Floats
 
 SLOW_S = 10.0
@@ -77,12 +79,13 @@ class Engine:
         Args:
             entry: A version of a model; whatever takes its place meanwhile, this one runs.
             primitive: Which way to go.
-            rows: Latents [n, *latent_shape] to encode, codes [n, *code_shape] to invert.
+            rows: Latents [n, *latent_shape] to encode or decode, codes [n, *code_shape] to invert, inputs to make latents of.
             deadline: On the clock of ``time.monotonic``.
             timings: Where to note how long the rows waited and were computed.
 
         Returns:
-            (codes [n, *code_shape], logdet [n], log_likelihood [n]) of encode; (latents [n, *latent_shape],) of invert.
+            (codes [n, *code_shape], logdet [n], log_likelihood [n]) of encode; (latents [n, *latent_shape],) of invert and
+            of latents; (outputs [n, …],) of decode. All of the flow's dtype.
 
         Raises:
             NotReady: The version is not READY, or the engine is closed.
@@ -130,12 +133,34 @@ class Engine:
     def _batcher(self, model: Model, lane: Lane) -> Batcher:
         lanes = self._batchers.setdefault(model, {})
         if lane not in lanes:
-            function = partial(encode if lane.primitive is Primitive.ENCODE else invert, model.flow)
+            function = function_of(model, lane.primitive)
             seconds = model.seconds[lane.primitive]
             spread = Spread(function, self._helpers, self._threads, max(SMALLEST_PART, Pace(seconds).quick_rows))
             lanes[lane] = Batcher(spread, self._pool, seconds, self._limits, self._observer_of(lane))
             self._open.add(lanes[lane])
         return lanes[lane]
+
+
+def function_of(model: Model, primitive: Primitive) -> Function:
+    """Return what computes a primitive of a model.
+
+    Raises:
+        ValueError: The model has not the half that it takes.
+    """
+    if primitive is Primitive.ENCODE:
+        return partial(encode, model.flow)
+    if primitive is Primitive.INVERT:
+        return partial(invert, model.flow)
+    half = model.beside.encoder if primitive is Primitive.LATENTS else model.beside.decoder
+    if half is None:
+        raise ValueError(f"The model must have the half that {primitive.value} runs, and has not.")
+    return partial(run_half, half.run, model.flow.dtype)
+
+
+def run_half(half: CompiledHalf, dtype: np.dtype[Any], rows: Floats) -> Results:
+    """Run a half, which may compute in another dtype than the flow, to its one result, in the flow's."""
+    with np.errstate(over="ignore"):
+        return (half(rows).astype(dtype, copy=False),)
 
 
 def encode(flow: CompiledFlow, latents: Floats) -> Results:

@@ -3,10 +3,12 @@
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
 from app.errors import Conflict, NotFound, UnloadableModel, sendable
+from app.halves import HalfLoader, load_half_with_keras
 from app.model import Loader, Model, is_unchanged, load, load_with_keras
 from app.repository.catalogue import Catalogue
 from app.repository.entries import UNLOADED, Entry, Key, Known, State
@@ -26,20 +28,22 @@ class Repository:
         loader: Path and golden vectors to a flow; by default the library's, which needs Keras.
         max_batch_rows: The largest pass that is warmed up.
         known: What others serve already: what is not in it is left aside until it is asked for; None: there are no others.
+        half_loader: Path to a half of the network beside a flow; by default the library's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - all but the first have defaults
         self,
         folder: Path,
         default: str | None = None,
         loader: Loader = load_with_keras,
         max_batch_rows: int = 1024,
         known: Mapping[Key, Known] | None = None,
+        half_loader: HalfLoader = load_half_with_keras,
     ) -> None:
         """Find the models; load none."""
         self.folder = folder
         self._default = default
-        self._loader = loader
+        self._load_model = partial(load, loader=loader, half_loader=half_loader)
         self._warm_up_rows = [*(rows for rows in WARM_UP_ROWS if rows < max_batch_rows), max_batch_rows]
         found = find_entries(folder)
         self._catalogue = Catalogue(found if known is None else dict(as_known(found, known)), default)
@@ -180,7 +184,7 @@ class Repository:
         if entry.reason is not None:
             return entry
         try:
-            model = load(entry.path, self._loader, self._warm_up_rows)
+            model = self._load_model(entry.path, warm_up_rows=self._warm_up_rows)
         except UnloadableModel as error:
             logger.warning(
                 "%s version %d can't be loaded: %s", sendable(entry.name), entry.version, sendable(str(error))

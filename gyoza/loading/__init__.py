@@ -1,7 +1,8 @@
 """Files to flows: the one place that deserialises, and it deserialises only classes that it knows.
 
 - ``load_flow`` is what the service calls: it compiles and checks a flow, and refuses every class that is not on the list.
-- ``compile_file`` makes a plan of such a file, which the service can run without Keras.
+- ``load_half`` does the same for the network's own halves beside a flow, which make latents of inputs and outputs of latents.
+- ``compile_file`` and ``compile_half`` make plans of such files, which the service can run without Keras.
 - ``load_model`` gives scripts the Keras model itself, compiled for training where its file says so. It also loads the
   classes that the script has registered with Keras.
 - ``load_weights`` fills a model that was made in code from a ``.weights.h5`` file, or says which layer does not fit.
@@ -15,8 +16,19 @@ Importing this package imports Keras. Nothing in it holds state or knows a serve
 from gyoza.loading.archive import read_config
 from gyoza.loading.errors import LoadError
 from gyoza.loading.flows import load_flow
+from gyoza.loading.halves import compile_half, load_half
 from gyoza.loading.models import load_model, read_model
 from gyoza.loading.plans import compile_file
 from gyoza.loading.weights import load_weights
 
-__all__ = ["LoadError", "compile_file", "load_flow", "load_model", "load_weights", "read_config", "read_model"]
+__all__ = [
+    "LoadError",
+    "compile_file",
+    "compile_half",
+    "load_flow",
+    "load_half",
+    "load_model",
+    "load_weights",
+    "read_config",
+    "read_model",
+]

@@ -1,4 +1,4 @@
-"""The files of a version folder: flow, its plan, host, layout, golden vectors and examples."""
+"""The files of a version folder: flow and host, their plans, layout, golden vectors and examples."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ from safetensors.numpy import save
 
 from gyoza.inference import compile_flow
 from gyoza.inference.checks import Golden
-from gyoza.loading import compile_file, read_model
+from gyoza.loading import compile_file, compile_half, read_model
 from gyoza.metrics import split
 from gyoza.modelling.flow_layers import DisentanglingFlowModel
 from gyoza.modelling.reference import LayeredFlow
@@ -19,6 +19,7 @@ from models.digits.evaluation import Bench
 from models.digits.flow import FACTORS
 from models.digits.host import Host
 
+PLANS = ("plan.safetensors", "encoder.plan.safetensors", "decoder.plan.safetensors")
 GOLDEN_ROWS = 24
 EXAMPLE_ROWS = 16
 DESCRIPTION = "Colourful handwritten digits, 8×8 pixels: latents of a dense autoencoder, as digit, color and angle."
@@ -53,20 +54,23 @@ def write_version(folder: Path, host: Host, flow: DisentanglingFlowModel, bench:
     arrays = {"golden.safetensors": golden, "examples.safetensors": examples}
     for name, tensors in arrays.items():
         (folder / name).write_bytes(save(tensors))
-    write_plan(folder, Golden(**golden))
-    files = [folder / name for name in (*models, "plan.safetensors", *arrays)]
+    write_plans(folder, Golden(**golden))
+    files = [folder / name for name in (*models, *PLANS, *arrays)]
     codes, _ = compile_flow(flow).encode(bench.training_latents)
     (folder / "flow.toml").write_text(describe(codes, files), encoding="utf-8")
 
 
-def write_plan(folder: Path, golden: Golden) -> None:
-    """Compile the flow of a version folder ahead of time, with what its checks found, so that it serves without Keras.
+def write_plans(folder: Path, golden: Golden) -> None:
+    """Compile the flow and the host of a version folder ahead of time, so that they serve without Keras.
 
     Args:
-        folder: It holds ``flow.keras``.
+        folder: It holds ``flow.keras``, ``encoder.keras`` and ``decoder.keras``. Their plans hold what their checks found.
         golden: What the flow's layers make of some rows.
     """
-    compile_file(folder / "flow.keras", folder / "plan.safetensors", golden)
+    plan, *halves = PLANS
+    compile_file(folder / "flow.keras", folder / plan, golden)
+    for name in halves:
+        compile_half(folder / f"{name.partition('.')[0]}.keras", folder / name)
 
 
 def read_version(folder: Path) -> tuple[Host, DisentanglingFlowModel]:
@@ -100,10 +104,10 @@ def describe(codes: Floats, files: Iterable[Path]) -> str:
 
 
 def write_example(file: Path, host: Host, held_out: Digits) -> None:
-    """Write a body for ``POST /factors``: the latents of four held-out digits in four colours.
+    """Write a body for ``POST /factors``, the latents of four held-out digits in four colours, and one for ``POST /edit``.
 
     Args:
-        file: Where to write.
+        file: Where to write the first; the second goes beside it, into ``edit.json``.
         host: The host network.
         held_out: The held-out digits.
     """
@@ -113,3 +117,7 @@ def write_example(file: Path, host: Host, held_out: Digits) -> None:
     # The shortest decimals that give back the same float32.
     rows = [[float(str(entry)) for entry in row] for row in latents]
     file.write_text(json.dumps({"latents": rows}) + "\n", encoding="utf-8")
+    color = {"factor": "color", "swap": [*rows[1:], rows[0]]}
+    angle = {"factor": "angle", "set": [[0.0] * FACTORS["angle"]]}
+    edit = json.dumps({"latents": rows, "edits": [color, angle]})
+    file.with_name("edit.json").write_text(edit + "\n", encoding="utf-8")

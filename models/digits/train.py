@@ -43,7 +43,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Make the bundled model from scratch and measure it.")
     parser.add_argument("--out", type=Path, help="write the first seed's version folder here")
-    parser.add_argument("--example", type=Path, help="write a body for POST /factors here, of the first seed's latents")
+    parser.add_argument(
+        "--example",
+        type=Path,
+        help="write a body for POST /factors here, of the first seed's latents, and edit.json beside it",
+    )
     parser.add_argument(
         "--host", type=Path, metavar="FOLDER", help="give the first seed the host of this version folder"
     )

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from app.errors import UnloadableModel
-from app.manifest import Manifest, check_digests, digest, read_golden, read_manifest
+from app.manifest import Manifest, Outputs, check_digests, digest, read_golden, read_manifest
 
 FACTOR = '[[factors]]\nname = "residual"\nsize = 3\n'
 
@@ -40,7 +40,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
     ]
     assert (manifest.description, manifest.outputs, manifest.digests) == (
         "x",
-        {"kind": "image"},
+        Outputs(kind="image"),
         {"flow.keras": "ab" * 32},
     )
 
@@ -65,6 +65,12 @@ def test_everything_is_read(tmp_path: Path) -> None:
         (FACTOR + "range = [1, 0]", "lower first"),
         (FACTOR + "range = [0, inf]", "lower first"),
         (FACTOR + "range = 'all'", "lower first"),
+        ("[outputs]\nshape = []", "may hold a shape, integers of 1 or more"),
+        ("[outputs]\nshape = [8, 0]", "may hold a shape"),
+        ("[outputs]\nshape = '8'", "may hold a shape"),
+        ("[outputs]\nkind = 3", "and a kind"),
+        ("[outputs]\nkind = ''", "and a kind"),
+        ("[outputs]\ncolour = 'red'", "may hold a shape"),
         ("[files]\n'flow.keras' = 'abc'", "SHA-256"),
         (f"[files]\n'../flow.keras' = '{'ab' * 32}'", "beside it"),
     ],

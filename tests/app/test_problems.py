@@ -45,6 +45,7 @@ class Case:
 
 
 MANY = [LATENTS[0]] * 65
+AXIS = {"factor": "digit", "dimension": 0, "from": -1, "to": 1, "steps": 3}
 CASES = [
     Case("malformed-request", "/models/tiny/encode", method="MADE-UP"),
     Case("head-too-large", "/models/tiny/encode", headers={"X-Long": "x" * 2**16}),
@@ -58,14 +59,28 @@ CASES = [
     Case("method-not-allowed", "/models/tiny/encode", method="PUT"),
     Case("method-not-allowed", "/v2/models/tiny.encode/infer", method="PUT"),
     Case("conflict", "/models/plain/factors"),
+    Case("conflict", "/models/plain/edit", {"latents": LATENTS, "edits": []}),
+    Case("conflict", "/models/plain/sample", {"count": 1, "factors": {"digit": [[1]]}}),
+    Case("conflict", "/models/tiny/sample?decode=true", {"count": 1}),
+    Case("conflict", "/models/tiny/latents", {"inputs": LATENTS}),
+    Case("conflict", "/models/tiny/decode"),
+    Case("conflict", "/models/tiny/examples", method="GET"),
     Case("conflict", "/v2/models/plain.factors/infer", v2_body()),
     Case("too-large", "/models/tiny/encode", {"latents": MANY}),
+    Case("too-large", "/models/tiny/edit", {"latents": MANY, "edits": []}),
+    Case("too-large", "/models/tiny/sample", {"count": 65}),
+    Case("too-large", "/models/tiny/traverse", {"latents": LATENTS[:1], "axes": [{**AXIS, "steps": 10**9}]}),
     Case("too-large", "/v2/models/tiny.encode/infer", v2_body(MANY)),
     Case("unsupported-media-type", "/models/tiny/encode", headers={"Content-Type": "text/csv"}),
+    Case("unsupported-media-type", "/models/tiny/sample", headers={"Content-Type": "application/vnd.safetensors"}),
     Case("unsupported-media-type", "/v2/models/tiny.encode/infer", headers={"Content-Encoding": "br"}),
     Case("invalid-input", "/models/tiny/encode", {"latents": [[1, 2, 3]]}),
+    Case("invalid-input", "/models/tiny/edit", {"latents": LATENTS, "edits": [{"factor": "hue", "scale": 1}]}),
+    Case("invalid-input", "/models/tiny/traverse", {"latents": LATENTS, "axes": [AXIS]}),
+    Case("invalid-input", "/models/tiny/sample", {"count": 0}),
     Case("invalid-input", "/v2/models/tiny.encode/infer", v2_body([])),
     Case("internal", "/models/broken/encode"),
+    Case("internal", "/models/broken/sample", {"count": 1}),
     Case("internal", "/v2/models/broken.encode/infer", v2_body()),
     Case("not-ready", "/models/bad/encode"),
     Case("not-ready", "/v2/models/bad.encode/infer", v2_body()),

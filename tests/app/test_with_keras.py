@@ -12,7 +12,7 @@ import pytest
 from app.main import create_app
 from app.settings import Settings
 from gyoza.inference import Proof
-from tests.app.worlds import affine, client_of, put, rows
+from tests.app.worlds import affine, client_of, put, put_halves, rows
 
 FACTORS = {"residual": 2, "digit": 2}
 
@@ -87,9 +87,49 @@ async def test_code_of_one_s_own_is_traced_at_warm_up_and_never_again(tmp_path: 
     assert before == after == 1
 
 
+async def test_halves_of_any_layers_are_served(models: Path, tmp_path: Path) -> None:
+    """An encoder of dense layers and a decoder of convolutions give what Keras does, traced at warm-up and never again."""
+    import keras
+
+    layers = keras.layers
+    encoder = keras.Sequential([keras.Input((6,)), layers.Dense(4, "tanh")])
+    decoder = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(8), layers.Reshape((2, 2, 2)), layers.Conv2D(3, 2, padding="same")]
+    )
+    path = put(tmp_path, name="whole", manifest="[outputs]\nshape = [4, 3]\n")
+    (path / "flow.keras").write_bytes((models / "small/1/flow.keras").read_bytes())
+    encoder.save(path / "encoder.keras")
+    decoder.save(path / "decoder.keras")
+    inputs = np.random.RandomState(0).uniform(size=(9, 6))
+    async with client_of(create_app(Settings(models_dir=tmp_path))) as client:
+        before = (await client.get("/models/whole")).json()["traces"]
+        latents = (await client.post("/latents", json={"inputs": inputs.tolist()})).json()["latents"]
+        outputs = (await client.post("/decode", json={"latents": latents})).json()["outputs"]
+        detail = (await client.get("/models/whole")).json()
+    np.testing.assert_allclose(latents, np.asarray(encoder(inputs)), rtol=1e-5, atol=1e-6)
+    expected = np.asarray(decoder(np.array(latents))).reshape(9, 4, 3)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
+    assert before == detail["traces"] == 1
+    assert set(detail["files"]) == {"flow.keras", "flow.toml", "encoder.keras", "decoder.keras"}
+    assert [check["name"] for check in detail["decoder"]["checks"]] == ["compiled as layers", "finite on probe rows"]
+
+
+async def test_a_half_with_foreign_code_is_refused(models: Path, tmp_path: Path) -> None:
+    """A decoder that names what is not on the list makes its version UNAVAILABLE, with the layer in the reason."""
+    import keras
+
+    path = put(tmp_path, name="whole")
+    (path / "flow.keras").write_bytes((models / "small/1/flow.keras").read_bytes())
+    keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x)]).save(path / "decoder.keras")
+    async with client_of(create_app(Settings(models_dir=tmp_path))) as client:
+        (model,) = (await client.get("/models")).json()["models"]
+    assert model["state"] == "UNAVAILABLE"
+    assert "decoder.keras can't be loaded: it names keras.layers.Lambda (layer 'lambda" in model["reason"]
+
+
 def test_plans_are_served_without_keras(tmp_path: Path) -> None:
-    """Where every version holds a plan, serving imports neither Keras nor a backend."""
-    path = put(tmp_path)
+    """Where every version holds a plan, of its halves too, serving imports neither Keras nor a backend."""
+    path = put_halves(put(tmp_path))
     digest = hashlib.sha256((path / "flow.keras").read_bytes()).hexdigest()
     affine().save(path / "plan.safetensors", Proof(flow_digest=digest))
     code = f"""

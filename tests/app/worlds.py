@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 from fastapi import FastAPI
+from safetensors.numpy import save_file
 from starlette.types import Receive, Scope, Send
 
 from app import cli
@@ -24,7 +25,7 @@ from app.repository import Repository, State
 from app.settings import Settings
 from app.workers import supervise
 from app.workers.worker import work
-from gyoza.inference import CompiledFlow, Plan
+from gyoza.inference import CompiledFlow, CompiledHalf, HalfPlan, Plan, write_half
 from gyoza.inference.checks import Check, Golden, check_golden
 from gyoza.inference.plan import Affine, Coupling, Dense, DenseNetwork, Floats, Gather, Opaque
 from gyoza.inference.plan import BoundedAffine as Bounded
@@ -33,6 +34,8 @@ SIZE = 4
 SCALE = np.array([1.0, 2.0, -0.5, 4.0])
 LOCATION = np.array([0.0, 1.0, -1.0, 0.5])
 FACTORS = {"residual": 2, "digit": 1, "color": 1}
+KERNEL = np.array([[0.5, -0.25, 1.0, 0.0], [0.0, 0.75, -0.5, 0.25], [1.0, 0.5, 0.0, -0.75], [-0.5, 0.0, 0.25, 1.0]])
+INPUTS = np.array([[0.0, 0.5, 1.0], [1.0, 0.25, 0.0], [0.5, 0.5, 0.5]], np.float32)
 LATENTS = [[0.5, -1.0, 2.0, 0.25], [1.5, 3.0, -0.125, 1.0]]
 
 
@@ -124,6 +127,26 @@ def put(folder: Path, name: str = "tiny", version: str = "1", text: str = "affin
     if manifest:
         (path / "flow.toml").write_text(manifest)
     return path
+
+
+def put_halves(path: Path, shape: tuple[int, ...] = (SIZE,), dtype: str = "float32") -> Path:
+    """Put an encoder, from 3 inputs, a decoder, to 6 outputs, and examples into a version's folder."""
+    for name, half in (("encoder", encoder(shape, dtype)), ("decoder", decoder(shape, dtype))):
+        write_half(path / f"{name}.plan.safetensors", half.plan)
+    save_file({"latents": encoder(shape, dtype)(INPUTS), "inputs": INPUTS}, path / "examples.safetensors")
+    return path
+
+
+def encoder(shape: tuple[int, ...] = (SIZE,), dtype: str = "float32") -> CompiledHalf:
+    """A half from 3 inputs to latents: tanh(x · K + 0.1)."""
+    network = DenseNetwork((Dense(KERNEL[:3], np.full(SIZE, 0.1), "tanh"),))
+    return CompiledHalf(HalfPlan(network, (3,), shape, np.dtype(dtype)))
+
+
+def decoder(shape: tuple[int, ...] = (SIZE,), dtype: str = "float32") -> CompiledHalf:
+    """A half from latents to 6 outputs: x · K."""
+    network = DenseNetwork((Dense(np.concatenate([KERNEL, KERNEL[:, :2]], axis=1), np.zeros(6)),))
+    return CompiledHalf(HalfPlan(network, shape, (6,), np.dtype(dtype)))
 
 
 def loaded(folder: Path, **options: Any) -> Repository:

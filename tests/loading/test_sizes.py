@@ -151,6 +151,7 @@ ARGUMENTS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "MaxPooling2D": (IMAGE, {}),
     "Permute": (TEXT, {"dims": (2, 1)}),
     "RepeatVector": (ROW, {"n": 2}),
+    "Rescaling": (ROW, {"scale": 0.5}),
     "Reshape": (ROW, {"target_shape": (2, 3)}),
     "SeparableConv2D": (IMAGE, {"filters": 3, "kernel_size": 3}),
     "UpSampling1D": (TEXT, {}),

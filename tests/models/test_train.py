@@ -13,7 +13,9 @@ from models.digits import evaluation, train
 
 FILES = {
     "decoder.keras",
+    "decoder.plan.safetensors",
     "encoder.keras",
+    "encoder.plan.safetensors",
     "examples.safetensors",
     "flow.keras",
     "flow.toml",
@@ -34,6 +36,7 @@ def test_a_short_run_writes_every_file(
     train.main([*short, "--out", str(tmp_path / "1"), "--example", str(tmp_path / "example.json")])
     assert {path.name for path in (tmp_path / "1").iterdir()} == FILES
     assert (tmp_path / "example.json").exists()
+    assert (tmp_path / "edit.json").exists()
     golden = load_file(tmp_path / "1" / "golden.safetensors")
     assert all(np.isfinite(array).all() for array in golden.values())
     assert set(tomllib.loads((tmp_path / "1" / "flow.toml").read_text())["files"]) == FILES - {"flow.toml"}

@@ -10,12 +10,12 @@ from starlette.routing import Route
 
 from app.api.answers import Answer
 from app.api.bodies import JSON, LENGTH_DIGITS, too_large
+from app.api.call import Call, beside, size_of
 from app.api.compression import compressed
 from app.api.dependencies import services_of
 from app.api.disconnects import unless_disconnected
 from app.api.exchange import exchange_of
 from app.api.headers import headers_of
-from app.api.operations import Call, beside, size_of
 from app.api.paths import V2
 from app.api.receiving import received
 from app.api.v2.models import OPERATIONS, Found, ready
@@ -58,7 +58,8 @@ async def infer(request: Request) -> Answer:
     headers, timings = headers_of(request.scope), exchange.timings
     asked = await read(request, headers, found, start + settings.request_timeout_s)
     timeout_s = min(asked.request.timeout_s or settings.request_timeout_s, settings.request_timeout_s)
-    call = Call(services.engine, found.entry, found.model, start + timeout_s, settings.max_rows, timings=timings)
+    limits = settings.max_rows, settings.max_body_bytes
+    call = Call(services.engine, found.entry, found.model, start + timeout_s, *limits, timings=timings)
     results = await unless_disconnected(request, found.operation.run(call, asked.rows))
     given, own = asked.request.id, request.state.request_id
     head = oip.Head(found.name, str(found.entry.version), own if given is None else given)

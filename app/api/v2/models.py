@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
-from app.api.operations import Call, layout_of
+from app.api.call import Call, layout_of
 from app.errors import Conflict, NotFound
 from app.model import Model, Primitive
 from app.repository import Entry, Repository

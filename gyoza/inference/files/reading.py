@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from gyoza.inference.plan import Plan
 
 __all__ = ["PlanError", "PlanFile", "parts_of", "plan_file", "read_plan", "read_safetensors"]
 
-TITLE = re.compile(r"gyoza plan ([1-9][0-9]{0,8})")
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
 LONGEST_REASON = 1000
 LARGEST_HEADER = 2**24
 """Bytes of the header: names, shapes and the steps of a plan, which are some hundred bytes each."""
@@ -97,22 +98,35 @@ def read_safetensors(data: bytes) -> tuple[Mapping[str, str], dict[str, NDArray[
     return json.loads(data[8 : 8 + size]).get("__metadata__") or {}, arrays
 
 
-def parts_of(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return the described parts of a plan, once the format is known to be one of ours."""
-    title = TITLE.fullmatch(metadata.get("format", ""))
-    if title is None:
+def parts_of(
+    metadata: Mapping[str, str],
+    title: str = "gyoza plan",
+    names: AbstractSet[str] = PARTS,
+    advice: str = "Save it by CompiledFlow.save",
+) -> dict[str, Any]:
+    """Return the described parts of a plan, once the format is known to be one of ours.
+
+    Args:
+        metadata: The file's.
+        title: What the format is called, before its version.
+        names: Of the parts.
+        advice: What to do about a file of another format.
+
+    Raises:
+        ValueError: The format is another one, or newer; or the parts are others.
+    """
+    found = metadata.get("format", "none")
+    version = found.removeprefix(f"{title} ")
+    if version == found or VERSION.fullmatch(version) is None:
+        raise ValueError(f"its metadata must name the format '{title}'. Received: {found!r:.40}. {advice}")
+    if int(version) > FORMAT:
         raise ValueError(
-            f"its metadata must name the format 'gyoza plan'. Received: {metadata.get('format', 'none')!r:.40}. Save it by "
-            "CompiledFlow.save"
-        )
-    if int(title[1]) > FORMAT:
-        raise ValueError(
-            f"this version of gyoza reads formats up to {FORMAT}. Received: format {title[1]}. Use a newer version, or "
+            f"this version of gyoza reads formats up to {FORMAT}. Received: format {version}. Use a newer version, or "
             "save the plan anew by this one"
         )
     parts = json.loads(metadata.get("plan", ""))
-    if not isinstance(parts, dict) or parts.keys() != PARTS:
-        raise ValueError(f"its parts must be {', '.join(sorted(PARTS))}. Received: {', '.join(map(str, parts))}")
+    if not isinstance(parts, dict) or parts.keys() != names:
+        raise ValueError(f"its parts must be {', '.join(sorted(names))}. Received: {', '.join(map(str, parts))}")
     return parts
 
 

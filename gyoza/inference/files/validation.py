@@ -31,6 +31,7 @@ from gyoza.inference.files.rules import (
     require_floats,
     require_indices,
 )
+from gyoza.inference.halves import HalfPlan
 from gyoza.inference.plan import (
     Additive,
     Affine,
@@ -46,7 +47,7 @@ from gyoza.inference.plan import (
     Spline,
 )
 
-__all__ = ["LARGEST_SIZE", "check_dtype", "check_origin", "check_plan", "check_proof"]
+__all__ = ["LARGEST_SIZE", "check_dtype", "check_half_plan", "check_origin", "check_plan", "check_proof"]
 
 LARGEST_SIZE = 2**18
 """The most entries of a latent, such as an image of 256×256×3: it takes a file of a few bytes to claim any number."""
@@ -70,7 +71,7 @@ def check_plan(plan: Plan) -> None:
         ValueError: It is not so; the text names the step.
     """
     for shape in (plan.latent_shape, plan.code_shape):
-        require(is_shape(shape), f"shapes must hold 1 to {LARGEST_AXES} integers of 1 or more. Received: {shape!r:.40}")
+        check_shape(shape)
     size = prod(plan.latent_shape)
     require(size == prod(plan.code_shape), "a code must have as many entries as a latent")
     require(size <= LARGEST_SIZE, f"a latent must have at most {LARGEST_SIZE:,} entries. Received: {size:,}")
@@ -81,6 +82,24 @@ def check_plan(plan: Plan) -> None:
                 check_step(step, plan)
         except ValueError as error:
             raise ValueError(f"step {number} ({type(step).__name__}): {error}") from error
+
+
+def check_half_plan(plan: HalfPlan) -> None:
+    """Check that a half's dense layers lead from its inputs to its outputs.
+
+    Raises:
+        ValueError: They do not.
+    """
+    for name, shape in (("input", plan.input_shape), ("output", plan.output_shape)):
+        check_shape(shape)
+        require(prod(shape) <= LARGEST_SIZE, f"an {name} must have at most {LARGEST_SIZE:,} entries")
+    with np.errstate(all="ignore"):
+        check_network(plan.network, prod(plan.input_shape), prod(plan.output_shape), plan.dtype)
+
+
+def check_shape(shape: object) -> None:
+    """Check the shape of a row."""
+    require(is_shape(shape), f"shapes must hold 1 to {LARGEST_AXES} integers of 1 or more. Received: {shape!r:.40}")
 
 
 def check_proof(proof: Proof) -> None:
@@ -172,7 +191,7 @@ def _(step: Coupling, plan: Plan) -> None:
         f"kept and changed must hold each of 0 … {plan.size - 1} once, together",
     )
     check_law(step.law, plan)
-    check_network(step.network, len(kept), len(changed) * step.law.parameters, plan)
+    check_network(step.network, len(kept), len(changed) * step.law.parameters, plan.dtype)
 
 
 def check_law(law: object, plan: Plan) -> None:
@@ -194,8 +213,8 @@ def check_law(law: object, plan: Plan) -> None:
             raise ValueError(f"there is no such law. Received: {type(law).__name__}")
 
 
-def check_network(network: object, inputs: int, outputs: int, plan: Plan) -> None:
-    """Check that dense layers lead from so many columns to so many parameters."""
+def check_network(network: object, inputs: int, outputs: int, dtype: np.dtype[np.floating[Any]]) -> None:
+    """Check that dense layers lead from so many columns to so many."""
     if not isinstance(network, DenseNetwork) or not isinstance(network.layers, tuple) or not network.layers:
         raise ValueError("a network must be one dense layer or more")
     for layer in network.layers:
@@ -208,7 +227,7 @@ def check_network(network: object, inputs: int, outputs: int, plan: Plan) -> Non
                 f"a layer must be Dense, its activation one of {', '.join(ACTIVATIONS)}. Received: {type(layer).__name__}, "
                 f"{getattr(layer, 'activation', None)!r:.40}"
             )
-        require_floats(layer.kernel, (inputs, layer.bias.size), "kernel", plan.dtype)
-        require_floats(layer.bias, (layer.bias.size,), "bias", plan.dtype)
+        require_floats(layer.kernel, (inputs, layer.bias.size), "kernel", dtype)
+        require_floats(layer.bias, (layer.bias.size,), "bias", dtype)
         inputs = layer.bias.size
-    require(inputs == outputs, f"the network must give {outputs} parameters. Received: {inputs}")
+    require(inputs == outputs, f"the network must give {outputs} numbers. Received: {inputs}")

@@ -1,7 +1,7 @@
 """Writing a plan to a file."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -17,7 +17,7 @@ from gyoza.inference.files.proof import Proof
 from gyoza.inference.files.reading import WRONG, plan_file, reason
 from gyoza.inference.plan import Plan
 
-__all__ = ["replacing", "write_plan"]
+__all__ = ["replacing", "write_parts", "write_plan"]
 
 
 def write_plan(path: Path | str, plan: Plan, proof: Proof | None = None) -> None:
@@ -45,7 +45,12 @@ def write_plan(path: Path | str, plan: Plan, proof: Proof | None = None) -> None
     except WRONG as wrong:
         error = reason(wrong)
         raise ValueError(f"A plan must be one that can be read again: {error}") from wrong
-    metadata = {"format": f"gyoza plan {FORMAT}", "plan": json.dumps(parts, allow_nan=False)}
+    write_parts(path, f"gyoza plan {FORMAT}", parts, arrays)
+
+
+def write_parts(path: Path | str, title: str, parts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write described parts and their arrays to a file that says by its title what it is."""
+    metadata = {"format": title, "plan": json.dumps(parts, allow_nan=False)}
     content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
     with replacing(Path(path)) as part:
         part.write_bytes(content)

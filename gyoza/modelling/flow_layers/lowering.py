@@ -116,28 +116,34 @@ def lower_network(
     return DenseNetwork(tuple(dense))
 
 
-def chain(network: Any, dtype: str) -> list[Any] | None:
-    """Return the layers of a network in which each feeds only the next; None where it is no such network."""
+def chain(network: Any, dtype: str, links: tuple[type, ...] = LINKS) -> list[Any] | None:
+    """Return the layers of a network in which each feeds only the next; None where it is no such network.
+
+    Args:
+        network: A built Keras network.
+        dtype: What each of its layers must compute in.
+        links: The layers that it may hold.
+    """
     if "call" in vars(network):
         return None
     if type(network) is keras.Sequential:
-        parts = [chain(layer, dtype) for layer in network.layers]
+        parts = [chain(layer, dtype, links) for layer in network.layers]
         whole = network.inputs[0].dtype == dtype and all(part is not None for part in parts)
         return [layer for part in parts for layer in part or ()] if whole else None
     if type(network).__name__ == "Functional" and isinstance(network, keras.Model):
-        return functional_chain(network, dtype)
-    return [network] if type(network) in LINKS and network.compute_dtype == dtype else None
+        return functional_chain(network, dtype, links)
+    return [network] if type(network) in links and network.compute_dtype == dtype else None
 
 
-def functional_chain(network: Any, dtype: str) -> list[Any] | None:
+def functional_chain(network: Any, dtype: str, links: tuple[type, ...]) -> list[Any] | None:
     """Return the layers of a functional network from its one input to its one output, or None where it branches."""
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         return None
     layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
-    end, links = network.inputs[0], [chain(layer, dtype) for layer in layers]
-    for layer, link in zip(layers, links, strict=True):
+    end, parts = network.inputs[0], [chain(layer, dtype, links) for layer in layers]
+    for layer, part in zip(layers, parts, strict=True):
         # A layer that is used more than once, or a model in the model, has more than one input or another one.
-        if link != [layer] or len(layer._inbound_nodes) != 1 or layer.input is not end or told(layer):
+        if part != [layer] or len(layer._inbound_nodes) != 1 or layer.input is not end or told(layer):
             return None
         end = layer.output
     return layers if end is network.outputs[0] and network.inputs[0].dtype == dtype else None

@@ -9,14 +9,18 @@ from gyoza import __version__
 from gyoza.factors import FACTOR_NAME, RESERVED_NAMES
 from gyoza.inference.plan import Origin
 
-__all__ = ["is_layout", "origin"]
+__all__ = ["is_layout", "libraries", "origin"]
 
 
 def origin(model: Any) -> Origin:
     """Describe a built flow model: its factors if it has any, its layers and weights, the libraries that made it."""
-    libraries = {"gyoza": __version__, "keras": keras.__version__, "backend": keras.backend.backend()}
     factors = getattr(model, "factors", None)
-    return Origin(factors if is_layout(factors) else None, len(model._flow_layers_), model.count_params(), libraries)
+    return Origin(factors if is_layout(factors) else None, len(model._flow_layers_), model.count_params(), libraries())
+
+
+def libraries() -> dict[str, str]:
+    """Return the libraries that make a plan, name to version."""
+    return {"gyoza": __version__, "keras": keras.__version__, "backend": keras.backend.backend()}
 
 
 def is_layout(factors: Any) -> bool:

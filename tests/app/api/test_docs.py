@@ -11,8 +11,22 @@ from starlette.routing import Match
 
 from app.api.flows import OPERATIONS
 from app.codecs import CODECS
-from app.schemas import EncodeAnswer, FactorsAnswer, FactorsList, InvertAnswer, ModelDetail, ModelList, Problem
-from tests.app.worlds import LATENTS, app_of, client_of
+from app.schemas import (
+    EditAnswer,
+    EncodeAnswer,
+    ExamplesAnswer,
+    FactorsAnswer,
+    FactorsList,
+    InvertAnswer,
+    LatentsAnswer,
+    ModelDetail,
+    ModelList,
+    OutputsAnswer,
+    Problem,
+    SampleAnswer,
+    TraverseAnswer,
+)
+from tests.app.worlds import LATENTS, app_of, client_of, put_halves
 
 UNDOCUMENTED = {"/", "/docs", "/openapi.json"}
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
@@ -73,21 +87,36 @@ async def test_every_endpoint_is_documented(client: httpx.AsyncClient, folder: P
     document = (await client.get("/openapi.json")).json()
     app = app_of(folder)
     paths = paths_of(app) - UNDOCUMENTED
-    assert len(paths) == len(OPERATIONS) * 3 + 8 + 21
+    assert len(paths) == (len(OPERATIONS) + 1) * 3 + 8 + 21
     assert served(app, paths) == documented(document)
     below_a_model = re.compile(r"/models/{model}/.+|.+/versions/{version}.*|/v2/repository/{repository}/.+")
     missing = [path for path in {*paths, *UNDOCUMENTED} if not below_a_model.match(path) and f" {path}`" not in README]
     assert [path for path in missing if path != "/"] == []
 
 
-async def test_answers_are_as_documented(client: httpx.AsyncClient) -> None:
+async def test_answers_are_as_documented(folder: Path) -> None:
     """Every answer fits the schema that documents it."""
+    put_halves(folder / "tiny" / "1")
+    async with client_of(app_of(folder)) as client:
+        await assert_documented(client)
+
+
+async def assert_documented(client: httpx.AsyncClient) -> None:
+    """An answer of each endpoint fits its schema."""
     body = {"latents": LATENTS}
+    edit = {**body, "edits": [{"factor": "digit", "sample": {}}]}
+    axis = {"factor": "digit", "dimension": 0, "from": -1, "to": 1, "steps": 3}
     for answer, schema in (
         (await client.post("/encode", json=body), EncodeAnswer),
         (await client.post("/factors", json=body), FactorsAnswer),
         (await client.get("/factors"), FactorsList),
         (await client.post("/invert?check=true", json={"codes": LATENTS}), InvertAnswer),
+        (await client.post("/edit?decode=true", json=edit), EditAnswer),
+        (await client.post("/traverse?decode=true", json={"latents": LATENTS[:1], "axes": [axis]}), TraverseAnswer),
+        (await client.post("/sample?decode=true", json={"count": 2}), SampleAnswer),
+        (await client.post("/latents", json={"inputs": [[1, 2, 3]]}), LatentsAnswer),
+        (await client.post("/decode", json=body), OutputsAnswer),
+        (await client.get("/examples"), ExamplesAnswer),
         (await client.get("/models"), ModelList),
         (await client.get("/models/tiny"), ModelDetail),
         (await client.post("/encode", json={}), Problem),
@@ -115,15 +144,19 @@ async def test_both_media_types_are_shown(client: httpx.AsyncClient) -> None:
     assert "codes, logdet, log_likelihood" in answer["description"]
     assert "model and version as metadata" in answer["description"]
     assert list(paths["/factors"]["get"]["responses"]["200"]["content"]) == ["application/json"]
+    assert list(paths["/examples"]["get"]["responses"]["200"]["content"]) == list(CODECS)
+    for name in ("edit", "traverse", "sample"):
+        assert list(paths[f"/{name}"]["post"]["requestBody"]["content"]) == ["application/json"]
 
 
 async def test_a_null_is_never_offered(client: httpx.AsyncClient) -> None:
     """What may be left out of a request is not shown as something that may be null, since a null is refused."""
     schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
-    properties = schemas["InvertRequest"]["properties"]
-    assert list(properties) == ["codes", "factors"]
-    assert "null" not in str(properties)
-    assert not any("default" in field for field in properties.values())
+    assert list(schemas["InvertRequest"]["properties"]) == ["codes", "factors"]
+    for name in ("InvertRequest", "EditRequest", "Edit", "Draw", "Blend", "Axis", "TraverseRequest", "SampleRequest"):
+        properties = schemas[name]["properties"]
+        assert "null" not in str(properties)
+        assert not any("default" in field for field in properties.values())
 
 
 @pytest.mark.parametrize("prefix", ["", "/gyoza"])

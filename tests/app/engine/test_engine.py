@@ -14,7 +14,7 @@ from app.engine import Engine
 from app.errors import NotReady
 from app.model import Primitive
 from app.tensors import log_likelihood
-from tests.app.worlds import coupled, loaded, put, rows
+from tests.app.worlds import INPUTS, coupled, decoder, encoder, loaded, put, put_halves, rows
 
 
 def small_engine() -> Engine:
@@ -105,6 +105,22 @@ async def test_models_share_the_pool(tmp_path: Path) -> None:
         np.testing.assert_allclose(code, expected_code, rtol=1e-12)
         np.testing.assert_allclose(logdet, expected_logdet, rtol=1e-12)
         np.testing.assert_allclose(latent, latents, atol=1e-12)
+    engine.close()
+
+
+async def test_halves_run_as_the_flow_does(tmp_path: Path) -> None:
+    """Inputs become latents and latents outputs; of a model without halves, whoever asks all the same has a bug."""
+    put_halves(put(tmp_path))
+    put(tmp_path, name="bare")
+    repository, engine = loaded(tmp_path), Engine(threads=1, max_batch_rows=8, max_queue_rows=64)
+    deadline = time.monotonic() + 10
+    (latents,) = await engine.run(repository.find("tiny"), Primitive.LATENTS, INPUTS, deadline)
+    (outputs,) = await engine.run(repository.find("tiny"), Primitive.DECODE, latents, deadline)
+    np.testing.assert_allclose(latents, encoder()(INPUTS), rtol=1e-6)
+    np.testing.assert_allclose(outputs, decoder()(latents), rtol=1e-5, atol=1e-6)
+    for primitive in (Primitive.LATENTS, Primitive.DECODE):
+        with pytest.raises(ValueError, match=f"must have the half that {primitive.value} runs"):
+            await engine.run(repository.find("bare"), primitive, latents, deadline)
     engine.close()
 
 

@@ -185,7 +185,7 @@ WRONG: dict[str, tuple[Callable[[Parts], object], str]] = {
     "law": (lambda parts: first(parts, "Coupling").update(law={"type": "Gather", "indices": 0}), "no such law"),
     "wrong law": (
         lambda parts: first(parts, "Coupling").update(law={"type": "BoundedAffine", "bound": 1}),
-        "the network must give 6 parameters. Received: 3",
+        "the network must give 6 numbers. Received: 3",
     ),
     "bins": (lambda parts: parts["steps"][-1]["law"].update(bins=True), "bins must be an integer of 2 or more"),
     "share": (lambda parts: parts["steps"][-1]["law"].update(smallest_share=0.5), "numbers must be in range"),

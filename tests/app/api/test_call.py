@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import operations
+from app.api import call
 from app.tensors import FactorLayout
 from tests.app.worlds import FACTORS, app_of, client_of, put, rows
 
@@ -26,7 +26,7 @@ def on_loop(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[bool]]:
         return noted
 
     for name in ("checked_round_trip_error", "round_trip_error"):
-        monkeypatch.setattr(operations, name, noting(name, getattr(operations, name)))
+        monkeypatch.setattr(call, name, noting(name, getattr(call, name)))
     monkeypatch.setattr(FactorLayout, "join", noting("join", FactorLayout.join))
     return notes
 

@@ -1,0 +1,35 @@
+"""The library's loading of ``.keras`` files: the one place where the service comes upon Keras."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from app.errors import UnloadableModel
+
+
+@contextmanager
+def keras_loading(name: str) -> Iterator[Any]:
+    """Give ``gyoza.loading``, which imports Keras, and translate its refusals.
+
+    Args:
+        name: Of the file that is to be loaded.
+
+    Raises:
+        UnloadableModel: Keras is not installed, or the file can't be loaded.
+    """
+    # What TensorFlow prints about the processor is no news to who serves; its oneDNN kernels announce themselves anyway.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    try:
+        loading = import_module("gyoza.loading")
+    except ImportError as error:
+        raise UnloadableModel(
+            f"loading {name} needs Keras, which is not installed ({error}). "
+            "Install the extra cpu or gpu: pip install 'gyoza-serve[cpu]'"
+        ) from error
+    try:
+        yield loading
+    except loading.LoadError as error:
+        raise UnloadableModel(str(error)) from error
