@@ -14,6 +14,8 @@ import gyoza
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(gyoza.__path__, "gyoza."))
 FRONT = [
+    "gyoza.client",
+    "gyoza.client.edits",
     "gyoza.data",
     "gyoza.inference",
     "gyoza.inference.checks",

@@ -124,7 +124,7 @@ def assert_told(answer: httpx.Response, kind: str) -> None:
     assert ("allow" in answer.headers) == (status == 405)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.path[:3]}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.path}")
 def test_a_request_that_must_fail(world: World, case: Case) -> None:
     """It gets its status, its kind and a text, and the next request is answered as ever."""
     assert_told(case.send(world.client), case.kind)

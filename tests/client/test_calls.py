@@ -1,0 +1,59 @@
+"""Answers to results."""
+
+import httpx
+import pytest
+
+from gyoza.client import Client, UnexpectedAnswer
+from tests.client.scripted import ENCODED, Script, encoded
+
+ROWS = [[1.0]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "match"),
+    [
+        (httpx.Response(200, html="<p>Log in</p>"), r"a content type of application/json, .*text/html.*Log in"),
+        (httpx.Response(200, headers={"content-type": "application/json"}, content=b"{"), "what can be read"),
+        (httpx.Response(200, json=[1]), "what can be read"),
+        (httpx.Response(200, json={**ENCODED, "codes": [["a"]]}), "what can be read"),
+        (
+            httpx.Response(200, headers={"content-type": "application/vnd.safetensors"}, content=b"abc"),
+            "SafetensorError",
+        ),
+        (httpx.Response(200, json={"codes": [[1.0]]}), "model must be a text in the answer.*Received: codes"),
+        (
+            httpx.Response(200, json={"model": "tiny", "version": "1"}),
+            "must hold what makes Encoded.*Received: model, version",
+        ),
+        (httpx.Response(204), "content of no type|no content"),
+    ],
+    ids=["page", "no JSON", "no object", "no numbers", "no safetensors", "unsigned", "fields missing", "nothing"],
+)
+def test_an_answer_that_can_not_be_read_is_unexpected(answer: httpx.Response, match: str) -> None:
+    """A success with something else in it, such as a page to log in, is an error that shows how it begins."""
+    client = Client("http://here", transport=Script([answer]).transport)
+    with pytest.raises(UnexpectedAnswer, match=match):
+        client.encode(ROWS)
+
+
+@pytest.mark.parametrize("document", [b"[]", b"{}", b"<p>Log in</p>"])
+def test_a_description_that_can_not_be_read_is_unexpected(document: bytes) -> None:
+    """The same holds for what is told of models."""
+    client = Client("http://here", transport=Script([httpx.Response(200, content=document)]).transport)
+    with pytest.raises(UnexpectedAnswer, match="The answer to GET /models must have what can be read"):
+        client.models()
+
+
+def test_fields_of_later_services_are_left_aside() -> None:
+    """A field that this client does not know costs it nothing."""
+    answer = httpx.Response(200, json={**ENCODED, "mood": [0.5]})
+    assert Client("http://here", transport=Script([answer]).transport).encode(ROWS).codes.tolist() == [[1.0]]
+
+
+def test_all_parts_are_answered_by_one_version() -> None:
+    """The first answer's version is the one that all further parts ask by its name, whatever takes over meanwhile."""
+    script = Script([encoded() for _ in range(3)])
+    found = Client("http://here", transport=script.transport, rows_per_call=1).encode([[1.0], [2.0], [3.0]])
+    assert [request.url.path for request in script.requests] == ["/encode", *2 * ["/models/tiny/versions/1/encode"]]
+    assert found.codes.shape == (3, 1)
+    assert (found.model, found.version) == ("tiny", "1")
