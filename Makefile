@@ -25,9 +25,9 @@ help: ## List the targets.
 serve: $(VENV)/.serve ## Serve the models of models/ on 127.0.0.1:8000.
 	@$(BIN)/gyoza serve
 
-test: $(VENV)/.develop ## Run the whole test suite with its coverage.
-	$(BIN)/coverage erase
-	$(BIN)/pytest --numprocesses=2 --dist=worksteal --cov --cov-report=term
+test: $(VENV)/.develop ## Run the whole test suite (COVERAGE=1: measure its coverage too, which takes a third longer).
+	$(if $(COVERAGE),$(BIN)/coverage erase)
+	$(BIN)/pytest --numprocesses=2 --dist=worksteal $(if $(COVERAGE),--cov --cov-report=term)
 
 test-jax: $(VENV)/.jax ## Run what must hold on JAX too: the laws of layers, and training.
 	KERAS_BACKEND=jax $(BIN)/pytest --numprocesses=2 --dist=worksteal tests/modelling/test_laws.py tests/modelling/test_training.py

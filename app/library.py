@@ -10,14 +10,14 @@ from app.errors import UnloadableModel
 
 
 @contextmanager
-def keras_loading(name: str) -> Iterator[Any]:
+def needing_keras(what: str) -> Iterator[Any]:
     """Give ``gyoza.loading``, which imports Keras, and translate its refusals.
 
     Args:
-        name: Of the file that is to be loaded.
+        what: What is done, such as loading a file.
 
     Raises:
-        UnloadableModel: Keras is not installed, or the file can't be loaded.
+        UnloadableModel: Keras is not installed, or a file can't be loaded.
     """
     # What TensorFlow prints about the processor is no news to who serves; its oneDNN kernels announce themselves anyway.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -26,7 +26,7 @@ def keras_loading(name: str) -> Iterator[Any]:
         loading = import_module("gyoza.loading")
     except ImportError as error:
         raise UnloadableModel(
-            f"loading {name} needs Keras, which is not installed ({error}). "
+            f"{what} needs Keras, which is not installed ({error}). "
             "Install the extra cpu or gpu: pip install 'gyoza-serve[cpu]'"
         ) from error
     try:

@@ -223,19 +223,38 @@ def check_unchanged(name: str, found: str | None, digests: Mapping[str, str]) ->
 
 
 def check_digests(folder: Path, manifest: Manifest) -> dict[str, str]:
-    """Compute the digests of a version's files.
+    """Compute the digests of a version's files, which must be those that its ``flow.toml`` names.
 
     Args:
         folder: The version's folder.
         manifest: What its ``flow.toml`` says.
 
     Returns:
-        File name to SHA-256, of every file in the folder that the service reads or the manifest names.
+        What ``digests_in`` does.
+
+    Raises:
+        UnloadableModel: As for ``digests_in`` and ``check_recorded``.
+    """
+    found = digests_in(folder, manifest)
+    check_recorded(manifest, found)
+    return found
+
+
+def digests_in(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """Return file name to SHA-256, of every file in a folder that the service reads or the manifest names.
+
+    Raises:
+        UnloadableModel: A file is too large, or no regular file.
+    """
+    return {name: digest(folder / name) for name in (*READ_HERE, *manifest.digests) if (folder / name).is_file()}
+
+
+def check_recorded(manifest: Manifest, found: Mapping[str, str]) -> None:
+    """Make sure that files are those that a manifest names.
 
     Raises:
         UnloadableModel: A file that the manifest names is missing or another one, or the manifest is no longer what it was.
     """
-    found = {name: digest(folder / name) for name in (*READ_HERE, *manifest.digests) if (folder / name).is_file()}
     check_unchanged(MANIFEST, manifest.digest, found)
     for name, expected in manifest.digests.items():
         if found.get(name) != expected:
@@ -244,4 +263,3 @@ def check_digests(folder: Path, manifest: Manifest) -> dict[str, str]:
             raise UnloadableModel(
                 f"{name} must have the SHA-256 {expected} that flow.toml records. Received: {received}"
             )
-    return found

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -12,7 +13,7 @@ import numpy as np
 
 from app.errors import UnloadableModel
 from app.halves import Beside, HalfLoader, load_beside, load_half_with_keras
-from app.library import keras_loading
+from app.library import needing_keras
 from app.manifest import (
     FLOW,
     GOLDEN,
@@ -29,6 +30,7 @@ from app.tensors import FactorLayout
 from gyoza.inference import CompiledFlow, PlanError, load_checked_plan
 from gyoza.inference.checks import Check, Golden, GoldenError, failures
 
+WARM_UP_ROWS = (1, 4, 16, 64, 256)
 WARM_UP_PASSES = 3
 WARM_UP_S = 5e-3
 """Quick passes are repeated for so long: of three, each may have been held up."""
@@ -114,7 +116,7 @@ def load(
     """Load, prove and warm up one version.
 
     Args:
-        path: A version folder, or a loose ``.keras`` file.
+        path: A version folder, a loose ``.keras`` file, or a plan by itself.
         loader: What makes a flow of a file.
         warm_up_rows: Passes of so many rows are run and timed.
         half_loader: What makes a half of a file.
@@ -126,26 +128,47 @@ def load(
         UnloadableModel: A file is not as it must be, changes meanwhile, or a check failed.
     """
     start = time.perf_counter()
-    try:
-        manifest, files, loaded = load_files(path, loader)
+    beside = Beside()
+    with telling_unreadable(path):
+        manifest, files = digested(path)
+        loaded = load_files(path, loader, files)
         check_proofs(loaded.checks)
         layout = choose_layout(manifest.layout, loaded)
-        beside = Beside()
         if path.is_dir():
             beside = load_beside(path, half_loader, loaded.flow, manifest.outputs, files)
-    except OSError as error:
-        name = Path(error.filename).name if isinstance(error.filename, str) else path.name
-        raise UnloadableModel(f"{name} can't be read: {error.strerror}; let the server's user read it") from error
     seconds = warm_up(loaded.flow, beside, warm_up_rows)
     return Model(loaded, layout, manifest.description, files, seconds, beside, time.perf_counter() - start)
 
 
-def load_files(path: Path, loader: Loader) -> tuple[Manifest, Mapping[str, str], Loaded]:
-    """Load what lies in a version's folder, or a loose file: -> what is told of it, the files' digests, the flow."""
-    manifest, files = digested(path)
-    if path.is_file():
-        return manifest, files, load_alone(path, loader, None, files)
-    return manifest, files, load_version(path, loader, files)
+@contextmanager
+def telling_unreadable(path: Path) -> Iterator[None]:
+    """Say which of a version's files can't be read."""
+    try:
+        yield
+    except OSError as error:
+        name = Path(error.filename).name if isinstance(error.filename, str) else path.name
+        raise UnloadableModel(f"{name} can't be read: {error.strerror}; let the server's user read it") from error
+
+
+def load_files(path: Path, loader: Loader, files: Mapping[str, str]) -> Loaded:
+    """Load the flow of a version's folder, of a loose ``.keras`` file, or of a plan by itself.
+
+    Args:
+        path: Where it lies.
+        loader: What makes a flow of a ``.keras`` file.
+        files: File name to SHA-256 of what was found there.
+
+    Returns:
+        The flow, and what its checks found, passed or not.
+
+    Raises:
+        UnloadableModel: A file is not as it must be, or no longer what it was.
+    """
+    if not path.is_file():
+        return load_version(path, loader, files)
+    if path.suffix == Path(PLAN).suffix:
+        return load_with_plan(path, None, files)
+    return load_alone(path, loader, None, files)
 
 
 def digested(path: Path) -> tuple[Manifest, Mapping[str, str]]:
@@ -236,6 +259,11 @@ def choose_layout(recorded: FactorLayout | None, loaded: Loaded) -> FactorLayout
     return recorded or own
 
 
+def warm_up_rows(max_batch_rows: int) -> tuple[int, ...]:
+    """Return of how many rows passes are run at warm-up, where the largest pass has so many."""
+    return *(rows for rows in WARM_UP_ROWS if rows < max_batch_rows), max_batch_rows
+
+
 def warm_up(flow: CompiledFlow, beside: Beside, rows: Sequence[int]) -> dict[Primitive, dict[int, float]]:
     """Run each primitive on each count of rows, so that the first request is no slower, and time the passes."""
     seconds: dict[Primitive, dict[int, float]] = {}
@@ -279,5 +307,5 @@ def load_with_keras(path: Path, golden: Golden | None, trusted_modules: Iterable
     Raises:
         UnloadableModel: Keras is not installed, or the file can't be loaded.
     """
-    with keras_loading(path.name) as loading:
+    with needing_keras(f"loading {path.name}") as loading:
         return cast("Loaded", loading.load_flow(path, golden, trusted_modules))

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     @property
     def trusted(self) -> tuple[str, ...]:
         """The names of the modules that are trusted."""
-        return tuple(name.strip() for name in self.trusted_modules.split(",") if name.strip())
+        return parts_of(self.trusted_modules)
 
     @property
     def has_keys(self) -> bool:
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     @property
     def origins(self) -> tuple[str, ...]:
         """The origins whose pages may call."""
-        return tuple(origin for part in self.cors_origins.split(",") if (origin := part.strip()))
+        return parts_of(self.cors_origins)
 
     @field_validator("root_path")
     @classmethod
@@ -156,3 +156,8 @@ class Settings(BaseSettings):
         if (key is None) != (info.data.get("tls_certificate") is None):
             raise ValueError("must be set together with GYOZA_TLS_CERTIFICATE. Set both, or neither.")
         return key
+
+
+def parts_of(text: str) -> tuple[str, ...]:
+    """Return the parts of a text with commas between them."""
+    return tuple(part for piece in text.split(",") if (part := piece.strip()))

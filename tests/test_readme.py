@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+from app.cli import SUMMARIES
 from gyoza.loading import load_flow
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ADDRESS = "http://127.0.0.1:8000"
 START_SECONDS = 120
+SHORTER = "--blocks 2 --width 64 --epochs 10 --learning-rate 0.005 --seed 1"
+"""What makes a smaller flow of the README's data that still tells its factors."""
 
 
 def blocks(language: str) -> list[str]:
@@ -131,7 +136,7 @@ def test_the_library_example_makes_a_flow_that_serves(tmp_path: Path, monkeypatc
 
 
 def test_latents_of_ones_own_become_a_model_in_four_commands(tmp_path: Path) -> None:
-    """The section's script and commands, as pasted, train a flow that tells its factors and is served under its name."""
+    """The section's commands, as pasted but for a shorter training, make a flow that tells its factors and is served."""
     (script,) = (block for block in blocks("python") if "np.save(" in block)
     (commands,) = (block for block in blocks("sh") if "gyoza fit" in block)
     install, fit, serve, ask = commands.splitlines()
@@ -141,7 +146,7 @@ def test_latents_of_ones_own_become_a_model_in_four_commands(tmp_path: Path) -> 
     gyoza = Path(sys.executable).with_name("gyoza")
     environment = {**os.environ, "PATH": f"{gyoza.parent}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["bash", "-c", fit], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        ["bash", "-c", f"{fit} {SHORTER}"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert "Serve it:  gyoza serve" in done.stdout
     report = json.loads((tmp_path / "models" / "pets.fit.json").read_text())
@@ -152,3 +157,54 @@ def test_latents_of_ones_own_become_a_model_in_four_commands(tmp_path: Path) -> 
         answer = json.loads(subprocess.check_output(["bash", "-c", ask.replace(ADDRESS, own)], text=True))
     assert list(answer["factors"]) == ["residual", "kind", "size"]
     assert (answer["model"], answer["version"]) == ("pets", "1")
+
+
+def run_in(folder: Path, script: str) -> str:
+    """What commands print that are pasted in a folder."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-ec", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_flow_of_ones_own_is_packaged_and_served(tmp_path: Path) -> None:
+    """The section's commands, as pasted, make a version of a flow that is proven, shown and served."""
+    from gyoza.modelling.flow_layers import ActivationNormalization, FlowModel, Reflection
+
+    (commands,) = (block for block in blocks("sh") if "gyoza package" in block)
+    *before, serve = commands.splitlines()
+    at: dict[str, Any] = {"shape": [32], "axes": [1]}
+    flow = FlowModel([ActivationNormalization(**at), Reflection(**at, reflection_count=8)])
+    flow.build((None, 32))
+    flow.save(tmp_path / "flow.keras")
+    shown = run_in(tmp_path, "\n".join(before))
+    assert "Written: models/mine/1" in shown
+    assert "FAILED" not in shown
+    assert "Reflection" in shown
+    with serving([str(Path(sys.executable).with_name("gyoza")), *serve.split()[1:]], tmp_path) as own:
+        command = (
+            f"curl -s {own}/models/mine/factors -H 'Content-Type: application/json' -d '{{\"latents\": [{[0] * 32}]}}'"
+        )
+        answer = json.loads(run_in(tmp_path, command))
+    assert {name: len(rows[0]) for name, rows in answer["factors"].items()} == {"residual": 20, "digit": 9, "color": 3}
+
+
+def test_files_go_through_a_flow_and_back(tmp_path: Path) -> None:
+    """The section's commands, as pasted, give codes, factors and the latents again."""
+    (commands,) = (block for block in blocks("sh") if "gyoza encode" in block)
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    latents = np.array(json.loads((ROOT / "models/digits/example.json").read_text())["latents"], np.float32)
+    np.save(tmp_path / "latents.npy", latents)
+    run_in(tmp_path, commands)
+    assert set(load_file(tmp_path / "codes.safetensors")) == {"codes", "logdet", "log_likelihood"}
+    assert "factors.digit" in load_file(tmp_path / "factors.safetensors")
+    np.testing.assert_allclose(np.load(tmp_path / "back.npy"), latents, atol=1e-4)
+
+
+def test_every_command_is_in_the_table() -> None:
+    """The section on the command line names every command and no other."""
+    section = README.partition("## The command line")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`gyoza (\w+)`", " ".join(rows))) == sorted(SUMMARIES)

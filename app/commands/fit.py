@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from app.commands.ending import fail
+from app.commands.ending import fail, leave_interrupted, what_failed
+from app.commands.options import pairs_of
 from gyoza.data.files import LabelColumn, read_labels, read_latents
 from gyoza.fitting.paths import SUFFIX, files_there
 from gyoza.fitting.settings import FitSettings
@@ -24,7 +25,7 @@ __all__ = ["fit"]
 
 MANY_CLASSES = 20
 """From more on, integers are asked about: they may be amounts."""
-INTERRUPTED = 130
+WRITE_FIRST = "mend the path, or write it first: latents by numpy.save, labels as a table with commas"
 
 
 def with_fit_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -66,11 +67,13 @@ def fit(  # noqa: PLR0913 - each is an option of the command line.
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
     **given: Any,
 ) -> None:
-    """Train a flow from latents and labels, and measure it on rows kept back.
+    """Train a flow from latents and labels, and measure it.
 
     A column of integers or of text is taken for classes, one of other numbers for numbers; the columns color.0, color.1,
-    color.2 are one factor color of three numbers. The flow has the weights of the best epoch: the last whose loss on the
-    rows kept back was better by .05 nats or more.
+    color.2 are one factor color of three numbers. Some rows are kept back to measure on. The flow has the weights of the best
+    epoch: the last whose loss on the rows kept back was better by .05 nats or more.
+
+    Example: gyoza fit latents.npy labels.csv --out models/mine.keras
     """
     settings = settings_of(given)
     wanted = pairs_of("--sizes", sizes, int) if sizes else None
@@ -89,16 +92,8 @@ def fit(  # noqa: PLR0913 - each is an option of the command line.
     except (ValueError, TypeError, ArithmeticError, ImportError) as error:
         fail(str(error))
     except OSError as error:
-        fail(what_failed(error))
+        fail(what_failed(error, WRITE_FIRST))
     tell_result(fitted, out, report)
-
-
-def leave_interrupted() -> NoReturn:
-    """End the process at once."""
-    typer.echo("\nInterrupted: nothing was written.", err=True)
-    sys.stdout.flush()
-    # Threads of the backend are still at work: taking the interpreter apart around them would abort the process.
-    os._exit(INTERRUPTED)
 
 
 def settings_of(given: Mapping[str, Any]) -> FitSettings:
@@ -120,17 +115,6 @@ def number_of(text: str) -> float:
         fail(f"--correlations must be a number, or NAME=NUMBER,… Received: {text}", code=2)
 
 
-def pairs_of(option: str, text: str, kind: Callable[[str], Any]) -> dict[str, Any]:
-    """Return the names and numbers of ``NAME=NUMBER,…``."""
-    try:
-        pairs = [(name.strip(), kind(number)) for name, number in (part.split("=") for part in text.split(","))]
-    except ValueError:
-        fail(f"{option} must be NAME=NUMBER,NAME=NUMBER,… Received: {text}", code=2)
-    if len(dict(pairs)) != len(pairs):
-        fail(f"{option} must name every factor once. Received: {text}", code=2)
-    return dict(pairs)
-
-
 def check_free(out: Path, *, force: bool) -> None:
     """Refuse a path that can't be written to before anything is trained."""
     if not out.parent.is_dir():
@@ -148,15 +132,6 @@ def check_rows(latents: Path, array: NDArray[Any], labels: Path, labelled: NDArr
             f"{latents} and {labels} must have as many rows, in the same order; mend the one or the other. "
             f"Received: {len(array)} rows of latents, {len(labelled)} rows of labels"
         )
-
-
-def what_failed(error: OSError) -> str:
-    """Say which file can't be read or written, and what to do where it is not there."""
-    if not error.strerror:
-        return str(error)
-    missing = isinstance(error, FileNotFoundError)
-    hint = "; mend the path, or write it first: latents by numpy.save, labels as a table with commas" if missing else ""
-    return f"{error.filename}: {error.strerror}{hint}"
 
 
 def train(latents: Any, columns: Mapping[str, LabelColumn], **options: Any) -> "FittedFlow":

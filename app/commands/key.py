@@ -13,7 +13,12 @@ __all__ = ["key"]
 def key(
     name: Annotated[str, typer.Argument(help="Whose key it is, as the log names it: letters, digits and . _ @ -")],
 ) -> None:
-    """Make an API key, and the line of it for GYOZA_API_KEYS_FILE or GYOZA_ADMIN_KEYS_FILE."""
+    """Make an API key, and its line for the file of keys.
+
+    That is the one of GYOZA_API_KEYS_FILE, or of GYOZA_ADMIN_KEYS_FILE.
+
+    Example: gyoza key web
+    """
     if not NAME.fullmatch(name):
         fail(
             "NAME must be of up to 64 letters, digits and . _ @ - and begin with a letter or digit. "

@@ -52,7 +52,10 @@ def option_of(name: str) -> inspect.Parameter:
 
 @with_settings
 def serve(**given: Any) -> None:
-    """Serve every model of a folder over HTTP."""
+    """Serve every model of a folder over HTTP.
+
+    Example: gyoza serve --models-dir models --port 8000
+    """
     settings = settings_of(given)
     configure_logging(settings)
     check_files(settings)

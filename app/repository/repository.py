@@ -9,14 +9,12 @@ from threading import Lock
 
 from app.errors import Conflict, NotFound, UnloadableModel, sendable
 from app.halves import HalfLoader, load_half_with_keras
-from app.model import Loader, Model, is_unchanged, load, load_with_keras
+from app.model import Loader, Model, is_unchanged, load, load_with_keras, warm_up_rows
 from app.repository.catalogue import Catalogue
 from app.repository.entries import UNLOADED, Entry, Key, Known, State
 from app.repository.finding import find_entries
 
 logger = logging.getLogger("gyoza.repository")
-
-WARM_UP_ROWS = (1, 4, 16, 64, 256)
 
 
 class Repository:
@@ -44,7 +42,7 @@ class Repository:
         self.folder = folder
         self._default = default
         self._load_model = partial(load, loader=loader, half_loader=half_loader)
-        self._warm_up_rows = [*(rows for rows in WARM_UP_ROWS if rows < max_batch_rows), max_batch_rows]
+        self._warm_up_rows = warm_up_rows(max_batch_rows)
         found = find_entries(folder)
         self._catalogue = Catalogue(found if known is None else dict(as_known(found, known)), default)
         self._loading = Lock()

@@ -1,9 +1,10 @@
 """What both clients are told, and what they are before they send anything."""
 
 import copy
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Self, TypedDict
+from typing import Any, Self, TypedDict, get_args
 
 import httpx
 
@@ -13,7 +14,7 @@ from gyoza.client.formats import FormatName
 from gyoza.client.retries import Retries
 from gyoza.client.targets import target_of
 
-__all__ = ["TIMEOUT", "Asker", "Options"]
+__all__ = ["TIMEOUT", "Asker", "Options", "signature_of"]
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """Longer than the service takes before it answers that it took too long."""
@@ -75,3 +76,10 @@ def api_of(options: Options) -> Api:
         options.get("retries", Retries()),
         options.get("rows_per_call"),
     )
+
+
+def signature_of(endpoint: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a client's method: that of its endpoint, but with what the flow returns in the end."""
+    signature = inspect.signature(endpoint)
+    *_, returned = get_args(signature.return_annotation)
+    return signature.replace(return_annotation=returned)

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, Unpack
 import httpx
 
 from gyoza.client.api import Api
-from gyoza.client.asker import TIMEOUT, Asker, Options
+from gyoza.client.asker import TIMEOUT, Asker, Options, signature_of
 from gyoza.client.boundary import answer_of, to_httpx, translated
 from gyoza.client.errors import GyozaClientError
 from gyoza.client.flows import Flow, Step, Together
@@ -28,6 +28,7 @@ def waiting(endpoint: Callable[Concatenate[Api, P], Flow[T]]) -> Callable[Concat
     def method(client: "Client", /, *args: P.args, **keywords: P.kwargs) -> T:
         return client._run(endpoint(client._api, *args, **keywords))
 
+    method.__signature__ = signature_of(endpoint)  # type: ignore[attr-defined]
     return method
 
 

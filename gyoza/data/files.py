@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gyoza.factors import RESIDUAL, check_factor_name
 
-__all__ = ["LabelColumn", "read_labels", "read_latents"]
+__all__ = ["LabelColumn", "mapped", "read_labels", "read_latents"]
 
 MAGIC = b"\x93NUMPY"
 DAMAGED = (ValueError, EOFError, OverflowError, TypeError, SyntaxError, TokenError, MemoryError, RecursionError)
@@ -62,6 +62,12 @@ def read_latents(path: Path) -> NDArray[Any]:
         OSError: The file can't be read.
         ValueError: It is no such file, or damaged, or holds objects, for which it would have to be unpickled.
     """
+    # What is shorter than its header promises is refused before there is memory taken for it.
+    return np.array(mapped(path))
+
+
+def mapped(path: Path) -> "np.memmap[Any, Any]":
+    """Map an array that ``numpy.save`` wrote into memory, without reading it; for errors see ``read_latents``."""
     with path.open("rb") as file:
         start = file.read(len(MAGIC))
     if start != MAGIC:
@@ -69,13 +75,12 @@ def read_latents(path: Path) -> NDArray[Any]:
         kind = next((kind for first, kind in kinds.items() if start.startswith(first)), "something else")
         raise ValueError(f"{path} must be an array saved by numpy.save, a .npy file. Received: {kind}")
     try:
-        # Mapped first: what is shorter than its header promises is refused before there is memory taken for it.
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.memmap[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGED as error:
         raise ValueError(
             f"{path} must hold a whole array of floats, saved by numpy.save. It can't be read: {error}"
         ) from error
-    return np.array(mapped)
+    return array
 
 
 def read_labels(

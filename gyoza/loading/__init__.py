@@ -5,6 +5,7 @@
 - ``compile_file`` and ``compile_half`` make plans of such files, which the service can run without Keras.
 - ``load_model`` gives scripts the Keras model itself, compiled for training where its file says so. It also loads the
   classes that the script has registered with Keras.
+- ``describe_flow`` tells what such a file's flow is made of, without running it.
 - ``load_weights`` fills a model that was made in code from a ``.weights.h5`` file, or says which layer does not fit.
 
 All read the files of gyoza 0.3. ``keras.saving.load_model`` reads them too once ``gyoza.modelling.flow_layers`` is
@@ -14,6 +15,7 @@ Importing this package imports Keras. Nothing in it holds state or knows a serve
 """
 
 from gyoza.loading.archive import read_config
+from gyoza.loading.description import describe_flow
 from gyoza.loading.errors import LoadError
 from gyoza.loading.flows import load_flow
 from gyoza.loading.halves import compile_half, load_half
@@ -25,6 +27,7 @@ __all__ = [
     "LoadError",
     "compile_file",
     "compile_half",
+    "describe_flow",
     "load_flow",
     "load_half",
     "load_model",

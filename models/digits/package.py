@@ -1,25 +1,23 @@
 """The files of a version folder: flow and host, their plans, layout, golden vectors and examples."""
 
-import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save
 
 from gyoza.inference import compile_flow
-from gyoza.inference.checks import Golden
-from gyoza.loading import compile_file, compile_half, read_model
+from gyoza.loading import read_model
 from gyoza.metrics import split
 from gyoza.modelling.flow_layers import DisentanglingFlowModel
-from gyoza.modelling.reference import LayeredFlow
+from gyoza.packaging.contents import Contents, complete_version
+from gyoza.packaging.golden import golden_of
+from gyoza.packaging.manifest import FactorNote, Outputs
 from models.digits.data import SIDE, Digits, Floats, Settings, render
 from models.digits.evaluation import Bench
 from models.digits.flow import FACTORS
 from models.digits.host import Host
 
-PLANS = ("plan.safetensors", "encoder.plan.safetensors", "decoder.plan.safetensors")
 GOLDEN_ROWS = 24
 EXAMPLE_ROWS = 16
 DESCRIPTION = "Colourful handwritten digits, 8×8 pixels: latents of a dense autoencoder, as digit, color and angle."
@@ -42,35 +40,23 @@ def write_version(folder: Path, host: Host, flow: DisentanglingFlowModel, bench:
         host: The host network.
         flow: The trained flow, not compiled for training.
         bench: Brings the renders of held-out digits that are recorded, and those of training digits for the ranges.
+
+    Raises:
+        ValueError: The flow is none for a plan, which serves it without Keras.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    models = {"flow.keras": flow, "encoder.keras": host.encoder, "decoder.keras": host.decoder}
-    for name, model in models.items():
-        model.save(folder / name)
-    latents = bench.measured_latents[:GOLDEN_ROWS]
-    codes, logdet = LayeredFlow(flow).encode(latents)
-    golden = {"latents": latents, "codes": codes, "logdet": logdet}
-    examples = {"latents": bench.measured_latents[:EXAMPLE_ROWS], "inputs": bench.measured_images[:EXAMPLE_ROWS]}
-    arrays = {"golden.safetensors": golden, "examples.safetensors": examples}
-    for name, tensors in arrays.items():
-        (folder / name).write_bytes(save(tensors))
-    write_plans(folder, Golden(**golden))
-    files = [folder / name for name in (*models, *PLANS, *arrays)]
+    for name, model in {"flow": flow, "encoder": host.encoder, "decoder": host.decoder}.items():
+        model.save(folder / f"{name}.keras")
     codes, _ = compile_flow(flow).encode(bench.training_latents)
-    (folder / "flow.toml").write_text(describe(codes, files), encoding="utf-8")
-
-
-def write_plans(folder: Path, golden: Golden) -> None:
-    """Compile the flow and the host of a version folder ahead of time, so that they serve without Keras.
-
-    Args:
-        folder: It holds ``flow.keras``, ``encoder.keras`` and ``decoder.keras``. Their plans hold what their checks found.
-        golden: What the flow's layers make of some rows.
-    """
-    plan, *halves = PLANS
-    compile_file(folder / "flow.keras", folder / plan, golden)
-    for name in halves:
-        compile_half(folder / f"{name.partition('.')[0]}.keras", folder / name)
+    contents = Contents(
+        golden=golden_of(flow, bench.measured_latents[:GOLDEN_ROWS]),
+        examples={"latents": bench.measured_latents[:EXAMPLE_ROWS], "inputs": bench.measured_images[:EXAMPLE_ROWS]},
+        factors=tuple(describe(codes)),
+        description=DESCRIPTION,
+        outputs=Outputs((SIDE, SIDE, 3), "image"),
+    )
+    if lacking := complete_version(folder, contents):
+        raise ValueError(lacking)
 
 
 def read_version(folder: Path) -> tuple[Host, DisentanglingFlowModel]:
@@ -83,24 +69,15 @@ def read_version(folder: Path) -> tuple[Host, DisentanglingFlowModel]:
     return Host(encoder, decoder), flow
 
 
-def describe(codes: Floats, files: Iterable[Path]) -> str:
-    """Return the text of ``flow.toml``.
+def describe(codes: Floats) -> Iterator[FactorNote]:
+    """Yield what ``flow.toml`` tells of each factor.
 
     Args:
         codes: Of renders of training digits, shape [n, 32]. A factor's range is where 99 % of their entries lie.
-        files: The files whose digests are recorded.
-
-    Returns:
-        TOML.
     """
-    lines = [f'description = "{DESCRIPTION}"']
     for name, block in split(codes, FACTORS).items():
         low, high = np.percentile(block, (0.5, 99.5))
-        lines += ["", "[[factors]]", f'name = "{name}"', f"size = {FACTORS[name]}"]
-        lines += [f'description = "{DESCRIPTIONS[name]}"', f"range = [{low:.1f}, {high:.1f}]"]
-    lines += ["", "[outputs]", f"shape = [{SIDE}, {SIDE}, 3]", 'kind = "image"', "", "[files]"]
-    lines += [f'"{file.name}" = "{hashlib.sha256(file.read_bytes()).hexdigest()}"' for file in files]
-    return "\n".join(lines) + "\n"
+        yield FactorNote(name, FACTORS[name], DESCRIPTIONS[name], (round(float(low), 1), round(float(high), 1)))
 
 
 def write_example(file: Path, host: Host, held_out: Digits) -> None:

@@ -1,5 +1,6 @@
 """The command line, run as users run it."""
 
+import os
 import re
 import signal
 import socket
@@ -15,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 import gyoza
-from app.cli import main
+from app.cli import SUMMARIES, imported, main
 from app.serving import url_of
 from app.settings import Settings
 from tests.app.servers import ROOT, SECONDS, serving
@@ -186,6 +187,64 @@ def test_every_setting_is_a_flag(name: str) -> None:
 def test_the_version() -> None:
     """``gyoza --version`` prints the version."""
     assert CliRunner().invoke(main, ["--version"]).output == f"gyoza {gyoza.__version__}\n"
+
+
+def test_the_list_of_commands_is_quick() -> None:
+    """``gyoza --help`` imports nothing that computes or serves: neither Keras, FastAPI, pydantic nor NumPy."""
+    script = (
+        "import atexit, sys; from app.cli import main\n"
+        "heavy = {'fastapi', 'keras', 'numpy', 'pydantic', 'rich', 'starlette', 'tensorflow', 'uvicorn'}\n"
+        "atexit.register(lambda: print('imported:', sorted(heavy & set(sys.modules))))\n"
+        "main()"
+    )
+    for argument in ("--help", "--version"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, argument], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.endswith("imported: []\n")
+    assert "gyoza" in done.stdout
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_every_command_tells_what_it_does_and_shows_an_example(name: str) -> None:
+    """The list of commands and a command's own help say the same, and the help has an example to copy."""
+    text = " ".join(CliRunner().invoke(main, [name, "--help"]).output.split())
+    assert SUMMARIES[name] in text
+    assert f"Example: gyoza {name} " in text
+    listed = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
+    assert f"{name} {SUMMARIES[name]}" in listed
+
+
+def test_an_example_names_options_that_are_there() -> None:
+    """Every option of an example is one of its command."""
+    for name in SUMMARIES:
+        command = imported(name)
+        (example,) = re.findall(r"Example: gyoza (.*)", command.help)
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert set(re.findall(r"--\S+", example)) <= options
+
+
+def test_a_command_that_is_none() -> None:
+    """A word that is no command ends with 2 and what may have been meant."""
+    result = CliRunner().invoke(main, ["encod", "a"])
+    assert result.exit_code == 2
+    assert "Did you mean 'encode'?" in result.output
+
+
+@pytest.mark.parametrize(("words", "expected"), [("gyoza in", ["inspect", "invert"]), ("gyoza check --j", ["--json"])])
+def test_a_shell_completes(words: str, expected: list[str]) -> None:
+    """A shell completes commands, without importing any, and the options of the one that is typed."""
+    script = "import sys; from app.cli import main; main(prog_name='gyoza')"
+    environment = {**os.environ, "_GYOZA_COMPLETE": "complete_bash", "COMP_WORDS": words}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**environment, "COMP_CWORD": str(words.count(" "))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == expected, done
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """What both clients are told."""
 
+import inspect
 from typing import Any
 
 import httpx
 import pytest
 
-from gyoza.client import AsyncClient, Client, Overloaded, Retries
+from gyoza.client import AsyncClient, Client, Encoded, Overloaded, Retries
 from gyoza.client.api import Api
 from tests.client.scripted import Script, encoded, problem
 
@@ -18,6 +19,14 @@ def test_both_clients_have_every_endpoint() -> None:
     for kind in (Client, AsyncClient):
         assert endpoints <= vars(kind).keys()
         assert all(getattr(kind, name).__doc__ == getattr(Api, name).__doc__ for name in endpoints)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_methods_say_what_they_return(kind: Any) -> None:
+    """Help and editors show the result of a call, and nothing of how it comes about."""
+    signature = inspect.signature(kind.encode)
+    assert signature.return_annotation is Encoded
+    assert list(signature.parameters) == ["self", "latents", "progress"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 
 from gyoza.fitting import FitSettings
 
-QUICK: dict[str, Any] = {"blocks": 2, "width": 32, "batches_per_epoch": 40, "epochs": 15, "learning_rate": 5e-3}
+QUICK: dict[str, Any] = {"blocks": 2, "width": 32, "batches_per_epoch": 40, "epochs": 10, "learning_rate": 5e-3}
 SHORT = FitSettings(blocks=1, width=8, batches_per_epoch=2, epochs=2)
 
 

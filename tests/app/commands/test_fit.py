@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import main
-from app.commands.fit import taken_for, what_failed
+from app.commands.ending import what_failed
+from app.commands.fit import taken_for
 from gyoza.data.files import LabelColumn
 from gyoza.fitting import FitSettings
 from gyoza.fitting.training import LEAST_GAIN

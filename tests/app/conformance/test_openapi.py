@@ -14,7 +14,7 @@ from tests.app.worlds import put, put_halves
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 SECONDS = 240
-EXAMPLES = 25
+EXAMPLES = 8
 
 
 @pytest.mark.parametrize("keys", [False, True])
