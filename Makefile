@@ -17,7 +17,7 @@ else
 endif
 install = $(call install-into,$(VENV))
 
-.PHONY: help serve test test-jax clients-test lint format lock bench bench-peers soak soak-reloads wrk
+.PHONY: help serve test test-jax clients-test screenshots lint format lock bench bench-peers soak soak-reloads wrk
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -35,6 +35,9 @@ test-jax: $(VENV)/.jax ## Run what must hold on JAX too: the laws of layers, and
 
 clients-test: $(VENV)/.develop $(CLIENTS:%=build/clients/%/.installed) ## Let stock clients of the Open Inference Protocol make every call they have.
 	$(BIN)/pytest -m clients tests/clients
+
+screenshots: $(VENV)/.develop ## Make the README's pictures of the explorer anew, in Chromium.
+	$(BIN)/python -m tests.app.explorer.screenshots
 
 lint: $(VENV)/.develop ## Check style, types and layers.
 	$(BIN)/ruff check

@@ -20,6 +20,7 @@ from app.api.cors import with_cors
 from app.api.dependencies import Services
 from app.api.docs import docs_routes
 from app.api.error_handlers import on_gyoza_error, on_http_error
+from app.api.explorer import explorer_routes
 from app.api.flows import flow_routes
 from app.api.gate import guard
 from app.api.intake import Intake
@@ -133,7 +134,7 @@ def create_app(  # noqa: PLR0913, PLR0917 - what differs between a server, a wor
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(v2_router())
-    app.router.routes.extend(docs_routes(app, settings))
+    app.router.routes.extend([*docs_routes(app, settings), *explorer_routes(settings)])
     return app
 
 

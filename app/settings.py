@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     )
     repository_control: bool = Field(False, description="Let admins load and unload models while the service runs.")
     public_metrics: bool = Field(True, description="Whether /metrics needs no key.")
-    public_docs: bool = Field(True, description="Whether the documentation pages need no key.")
+    public_docs: bool = Field(True, description="Whether the documentation pages and the explorer need no key.")
+    explorer: bool = Field(True, description="Whether / is the explorer, a page that shows what the models do.")
     cors_origins: str = Field(
         "", description="Origins whose pages may call, separated by commas, or * for any; empty: none."
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from app.api.doors import doors_of
@@ -27,14 +27,9 @@ def docs_routes(app: FastAPI, settings: Settings) -> list[Route]:
     async def openapi(_: Request) -> Response:
         return Response(document, media_type="application/json")
 
-    return [Route("/openapi.json", openapi), Route("/docs", docs), Route("/", home)]
+    return [Route("/openapi.json", openapi), Route("/docs", docs)]
 
 
 async def docs(_: Request) -> Response:
     """Show the page that renders ``/openapi.json``."""
     return PAGE
-
-
-async def home(_: Request) -> Response:
-    """Lead to the page."""
-    return RedirectResponse("docs")

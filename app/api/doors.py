@@ -8,6 +8,8 @@ HEALTH = frozenset({"/livez", "/readyz"})
 V2_HEALTH = "/v2/health/"
 METRICS = frozenset({"/metrics"})
 DOCS = frozenset({"/", "/docs", "/openapi.json"})
+EXPLORER = "/explorer/"
+"""Below it are the files of the page at ``/``, which go with it."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Doors:
     def need_key(self, path: str) -> bool:
         """Whether a path, behind the prefix of a proxy, needs a key."""
         path = path.removesuffix("\n")  # Routes match before it, too.
+        path = "/" if path.startswith(EXPLORER) else path
         return not path.startswith(V2_HEALTH) and (path in self.exceptions) != self.closed
 
 

@@ -6,6 +6,9 @@ from hashlib import sha256
 
 from starlette.responses import HTMLResponse
 
+SAFETY = {"Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"}
+"""What holds for every page, and for every file of one."""
+
 
 class Page(HTMLResponse):
     """A page whose scripts and styles all stand in it.
@@ -16,12 +19,7 @@ class Page(HTMLResponse):
 
     def __init__(self, html: str) -> None:
         """Add what browsers are told of it."""
-        headers = {
-            "Content-Security-Policy": policy_of(html),
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-        }
-        super().__init__(html, headers=headers)
+        super().__init__(html, headers={"Content-Security-Policy": policy_of(html), **SAFETY})
 
 
 def policy_of(html: str) -> str:

@@ -178,7 +178,8 @@ class Api:
 
         Returns:
             ``seed``, ``latents`` [count, *latent_shape], ``codes`` [count, *code_shape], ``log_likelihood`` [count];
-            ``outputs`` [count, …] where they are asked for.
+            ``outputs`` [count, …] where they are asked for. Without ``factors`` the service sends lists of numbers, which
+            become float64.
 
         Raises:
             GyozaClientError: See ``gyoza.client.errors``.

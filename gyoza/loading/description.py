@@ -57,7 +57,7 @@ def describe_flow(path: Path, trusted_modules: Iterable[str] = ()) -> Descriptio
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     flow.save(f"{folder}/flow.keras")
         ...     describe_flow(pathlib.Path(folder) / "flow.keras").layers
-        (LayerNote(name='swap', kind='HeavisidePermutation', parameters=2, output_shape=(2,)),)
+        (LayerNote(name='swap', kind='HeavisidePermutation', parameters=4, output_shape=(2,)),)
     """
     model, digest = read_with_digest(path, trusted_modules)
     if not isinstance(model, flow_layers.FlowModel):

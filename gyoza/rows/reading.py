@@ -92,7 +92,9 @@ class RowsFile:
         numbers = np.empty(count, array.dtype)
         self._file.seek(array.offset + first * array.dtype.itemsize)
         if self._file.readinto(numbers.data.cast("B")) != numbers.nbytes:
-            raise ValueError(f"{self.path} must stay as it is while it is read; it was cut short. Read it again")
+            raise ValueError(
+                f"{self.path} must stay as it is while it is read; read it again. Received: too few bytes, it was cut short"
+            )
         return numbers
 
 
@@ -132,7 +134,7 @@ def open_rows(path: Path, alone: str) -> Iterator[RowsFile]:
 def check_suffix(path: Path) -> None:
     """Refuse a path that is of none of the formats."""
     if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path} must end in {' or '.join(SUFFIXES)}; save it as one of them")
+        raise ValueError(f"{path} must end in {' or '.join(SUFFIXES)}; choose one of them. Received: {path.suffix!r}")
 
 
 def opened(path: Path) -> BufferedReader:

@@ -83,7 +83,7 @@ def spots(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [place for key, item in items for place in ((*before, key), *spots(item, (*before, key)))]
 
 
-@settings(SLOWLY, max_examples=100)
+@settings(SLOWLY, max_examples=60)
 @given(data=st.data())
 def test_a_part_of_a_config_is_something_else(data: st.DataObject, saved: Saved, target: Path) -> None:
     """Another value of any kind in place of any part, in an archive that is whole."""
@@ -107,7 +107,7 @@ def largest_memory() -> int:
 
 
 @pytest.mark.skipif(not CLEAR.exists(), reason="only Linux tells how much memory was held at most, and forgets it")
-@settings(SLOWLY, max_examples=60)
+@settings(SLOWLY, max_examples=40)
 @given(data=st.data())
 def test_sizes_take_no_memory(data: st.DataObject, saved: Saved, target: Path) -> None:
     """Any sizes in place of those of a config, with what was drawn of them left out: loading takes little, or refuses."""

@@ -1,5 +1,6 @@
 """Behind the path prefix of a proxy."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -41,10 +42,21 @@ async def test_every_endpoint_is_reached(behind: httpx.AsyncClient, prefix: str)
 
 
 @pytest.mark.parametrize("prefix", ["", "/gyoza"])
-async def test_home_leads_to_the_page_behind_it(behind: httpx.AsyncClient, prefix: str) -> None:
-    """The way from the first page on is a relative one, which is right behind any prefix."""
-    answer = await behind.get(f"{prefix}/")
+async def test_home_leads_on_behind_it(folder: Path, prefix: str) -> None:
+    """Without the explorer, the way from the first page on is a relative one, which is right behind any prefix."""
+    async with client_of(app_of(folder, root_path="/gyoza", explorer=False)) as client:
+        answer = await client.get(f"{prefix}/")
     assert (answer.status_code, answer.headers["location"]) == (307, "docs")
+
+
+@pytest.mark.parametrize("prefix", ["", "/gyoza"])
+async def test_the_explorer_is_found_behind_it(behind: httpx.AsyncClient, prefix: str) -> None:
+    """The explorer's files are named relative to its page, and found below any prefix."""
+    page = await behind.get(f"{prefix}/")
+    files = re.findall(r'(?:src|href)="(explorer/[^"]+)"', page.text)
+    assert len(files) > 10
+    for file in files:
+        assert (await behind.get(f"{prefix}/{file}")).status_code == 200
 
 
 async def test_a_prefix_opens_no_door(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -141,7 +141,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("text", BROKEN)
-def test_it_fails_where_the_service_would(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_fails_where_the_service_would(tmp_path: Path, text: str) -> None:
     """Of many kinds of versions it passes just those that the service loads, and gives the reasons that it gives."""
     manifests = {
         "factors": '[[factors]]\nname = "a"\nsize = 3\n',
@@ -151,8 +151,6 @@ def test_it_fails_where_the_service_would(tmp_path: Path, text: str, monkeypatch
     folder = put(tmp_path, text="affine" if text in manifests else text, manifest=manifests.get(text, ""))
     if text == "gone":
         (folder / "flow.keras").unlink()
-    if text == "broken":
-        monkeypatch.setattr(module, "warm_up_rows", lambda _: (1,))
     findings = list(examined(folder, tiny_loader))
     failed = [finding.detail for finding in findings if finding.passed is False]
     reason = reason_of(folder)
@@ -170,6 +168,19 @@ def reason_of(folder: Path) -> str | None:
     except RuntimeError as error:  # Which the repository takes for a reason too.
         return f"RuntimeError: {error}"
     return None
+
+
+def test_a_warm_up_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flow that passes its checks, and fails in the passes behind them, fails."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError("no room for 1024 rows")
+
+    monkeypatch.setattr(module, "warm_up", fail)
+    assert (
+        "FAILED  warm-up                 MemoryError: no room for 1024 rows"
+        in call("check", put_plan(tmp_path), code=1).stdout
+    )
 
 
 def test_a_plan_shows_what_was_recorded(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def test_a_plan_is_shown_without_keras(tmp_path: Path) -> None:
         + f'[files]\n"plan.safetensors" = "{"ab" * 32}"\n"golden.safetensors" = "{"ab" * 32}"\n'
     )
     (folder / "notes.txt").write_text("notes")
+    (folder / "drafts").mkdir()
     done = subprocess.run(
         command("inspect", tmp_path / "tiny", before="sys.modules['keras'] = None"),
         capture_output=True,
