@@ -9,11 +9,13 @@ export const base = new URL(".", location.href).href;
 export class Problem extends Error {
   /**
    * @param {number} status
+   * @param {number} retryAfter Seconds after which to try again; 0 where that would not help.
    * @param {{title?: string, detail?: string, errors?: {field: string, message: string}[], request_id?: string}} told
    */
-  constructor(status, told) {
+  constructor(status, retryAfter, told) {
     super(told.title ?? `Status ${status}`);
     this.status = status;
+    this.retryAfter = retryAfter;
     this.detail = told.detail ?? "";
     this.errors = told.errors ?? [];
     this.requestId = told.request_id ?? "";
@@ -60,7 +62,8 @@ async function ask(path, options) {
   const start = performance.now();
   const headers = { ...options.headers, ...(key() ? { Authorization: `Bearer ${key()}` } : {}) };
   const [answer, text] = await reached(path, { ...options, headers, cache: "no-store" });
-  if (!answer.ok) throw new Problem(answer.status, parsed(text) ?? { title: `${answer.status} ${answer.statusText}` });
+  const retryAfter = Number(answer.headers.get("Retry-After"));
+  if (!answer.ok) throw new Problem(answer.status, retryAfter, parsed(text) ?? { title: `${answer.status} ${answer.statusText}` });
   return { content: JSON.parse(text), milliseconds: performance.now() - start };
 }
 

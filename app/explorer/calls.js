@@ -75,7 +75,10 @@ export function imagesCall(world, view) {
   const donors = new Rows([...latents].reverse(), world.latentShape);
   const body = {
     latents: new Rows(latents, world.latentShape),
-    edits: edits.map(({ factor, rows }) => ({ factor: factor.name, ...(rows ? { set: new Rows(rows, [factor.size]) } : { swap: donors }) })),
+    edits: edits.map(({ factor, rows }) => {
+      const edit = rows ? { set: new Rows(rows, [factor.size]) } : { swap: donors };
+      return { factor: factor.name, ...edit };
+    }),
   };
   return { endpoint: "edit", switches: decoding(world), body };
 }

@@ -30,7 +30,14 @@ export class Code {
     };
     this.#copy.addEventListener("click", () => this.#copied());
     find("code").replaceChildren(
-      make("div", { className: "head" }, make("h2", { id: "code-title", textContent: "Code" }), this.choices.language.element, this.choices.shown.element, this.#copy),
+      make(
+        "div",
+        { className: "head" },
+        make("h2", { id: "code-title", textContent: "Code" }),
+        this.choices.language.element,
+        this.choices.shown.element,
+        this.#copy,
+      ),
       make("pre", { tabIndex: 0, role: "region", "aria-label": "Code for what is shown" }, this.#text),
     );
   }

@@ -20,6 +20,8 @@ import { openWorld, paste } from "./world.js";
 const LOADING_MS = 1000;
 const ADDRESS_MS = 250;
 const REST_MS = 200;
+const STRIP_TEXTS = { name: "strip", title: "Along", axes: ["Along"], joint: "" };
+const GRID_TEXTS = { name: "grid", title: "Over", axes: ["Across", "Up"], joint: "and" };
 
 /** @type {import("./view.js").View} */
 let view = readView(location.hash);
@@ -81,8 +83,8 @@ function shown(found) {
     shelf: new Shelf(world, (key) => change(take(key))),
     cards: new Cards(find("cards"), world, { choose: (side) => change({ side }), swap }),
     sliders: new Sliders(find("sliders"), world, { move: (key, value) => move({ [key]: value }), reset }),
-    strip: new Traversal(find("strip"), world, { name: "strip", title: "Along", axes: ["Along"], joint: "" }, { pick: ([strip]) => change({ strip }), move }),
-    grid: new Traversal(find("grid"), world, { name: "grid", title: "Over", axes: ["Across", "Up"], joint: "and" }, { pick: pickGrid, move }),
+    strip: new Traversal(find("strip"), world, STRIP_TEXTS, { pick: ([strip]) => change({ strip }), move }),
+    grid: new Traversal(find("grid"), world, GRID_TEXTS, { pick: pickGrid, move }),
   };
   document.querySelector("main").hidden = false;
   tell(`${world.name}, version ${world.version}`);

@@ -7,6 +7,7 @@ import { make } from "./dom.js";
  * @typedef {{name: string, state: string, reason: string | null, versions: Version[]}} Model
  */
 
+let listed = "";
 const WORDS = { READY: "ready", LOADING: "loading", UNAVAILABLE: "unavailable" };
 
 /**
@@ -17,6 +18,9 @@ const WORDS = { READY: "ready", LOADING: "loading", UNAVAILABLE: "unavailable" }
  * @param {(model: string, version: string | null) => void} choose
  */
 export function listModels(element, models, view, choose) {
+  const now = JSON.stringify([models, view.model, view.version]);
+  if (now === listed) return; // Whoever is about to press a button finds it where it was.
+  listed = now;
   const entries = models.map((model) =>
     make(
       "li",
@@ -42,9 +46,16 @@ export function nameModel(element, name, version) {
 /** One version: a button where it is ready, and a reason where there is one. */
 function line(model, { version, state, reason }, highest, view, choose) {
   const isShown = model.name === view.model && (view.version ? version === view.version : highest);
-  const name = make("button", { type: "button", textContent: `version ${version}`, disabled: state !== "READY", "aria-label": `${model.name} version ${version}`, "aria-current": String(isShown) });
+  const name = make("button", {
+    type: "button",
+    textContent: `version ${version}`,
+    disabled: state !== "READY",
+    "aria-label": `${model.name} version ${version}`,
+    "aria-current": String(isShown),
+  });
   name.addEventListener("click", () => choose(model.name, version));
-  return make("li", {}, name, make("span", { className: `state ${state.toLowerCase()}`, textContent: WORDS[state] ?? state }), ...(reason ? [make("p", { className: "hint", textContent: reason })] : []));
+  const word = make("span", { className: `state ${state.toLowerCase()}`, textContent: WORDS[state] ?? state });
+  return make("li", {}, name, word, ...(reason ? [make("p", { className: "hint", textContent: reason })] : []));
 }
 
 /**

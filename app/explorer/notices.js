@@ -10,6 +10,7 @@ const LONGEST_S = 10;
 const shown = new Map();
 let waiting = 0;
 let looking = false;
+let retrying = 0;
 
 /**
  * Show what went wrong with a part of the page, or that nothing does any more.
@@ -20,7 +21,17 @@ let looking = false;
 export function notice(part, error, again) {
   if (error instanceof Unreachable) return wait(again);
   if (error instanceof Problem && error.status === 401) return ask(error, again);
-  put(part, error && (error instanceof Problem ? problem(error) : [make("p", { textContent: error.message })]));
+  if (!error) return put(part, null);
+  if (error.retryAfter > 0) later(error.retryAfter, again);
+  const dismiss = make("button", { type: "button", className: "quiet", textContent: "Dismiss" });
+  dismiss.addEventListener("click", () => put(part, null));
+  put(part, [...(error instanceof Problem ? problem(error) : [make("p", { textContent: error.message })]), dismiss]);
+}
+
+/** Try again when the service says that it helps: it may be loading, or have much to do. */
+function later(seconds, again) {
+  clearTimeout(retrying);
+  retrying = setTimeout(again, 1000 * seconds);
 }
 
 /**

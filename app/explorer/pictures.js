@@ -6,9 +6,20 @@ import { imagePainter, isImage } from "./image.js";
 /**
  * @typedef {import("./world.js").World} World
  * @typedef {import("./image.js").Painter} Painter
- * @typedef {{caption: string, painter: Painter, row: (face: Face) => ArrayLike<number>, own: (face: Face) => ArrayLike<number> | undefined}} Picture
- * @typedef {{latents: ArrayLike<number>, codes: Float64Array, ownCodes: ArrayLike<number>, ownLatents: ArrayLike<number>, output: ArrayLike<number> | null}} Face
- *   What is known of one of the two images.
+ * @typedef {ArrayLike<number>} Row
+ *
+ * @typedef {object} Picture
+ * @property {string} caption
+ * @property {Painter} painter
+ * @property {(face: Face) => Row} row What is drawn of an image.
+ * @property {(face: Face) => Row | undefined} own What it would be if nothing were moved.
+ *
+ * @typedef {object} Face What is known of one of the two images.
+ * @property {Row} latents
+ * @property {Row} ownLatents
+ * @property {Float64Array} codes
+ * @property {Row} ownCodes
+ * @property {Row | null} output
  */
 
 const HUES = 7;
@@ -34,7 +45,8 @@ export function picturesOf(world) {
     return [{ caption: "", painter: smallPainter(world, 480, 320), row: (face) => face.output, own: () => undefined }];
   }
   const hues = world.factors.flatMap((factor) => Array(factor.size).fill(hueOf(world, factor.name)));
-  const scale = 1.1 * Math.max(...world.factors.flatMap((factor) => factor.range.map(Math.abs)), largest(world.examples.map((example) => example.codes)));
+  const ranges = world.factors.map((factor) => factor.range);
+  const scale = 1.1 * largest([...ranges, ...world.examples.map((example) => example.codes)]);
   return [
     { caption: "latents", painter: smallPainter(world, 480, 180), row: (face) => face.latents, own: (face) => face.ownLatents },
     {

@@ -23,7 +23,8 @@ export class Shelf {
     this.choose = choose;
     this.painter = smallPainter(world);
     find("examples").replaceChildren(...world.examples.map((example) => this.#thumb(example)));
-    find("pasted-hint").textContent = `JSON lists: [[…]], each row a latent ${shown(world.latentShape)}. The first becomes the image that is chosen.`;
+    const row = `each row a latent ${shown(world.latentShape)}`;
+    find("pasted-hint").textContent = `JSON lists: [[…]], ${row}. The first becomes the image that is chosen.`;
   }
 
   /** @param {View} view */
@@ -62,7 +63,9 @@ export function readLatents(text) {
     throw new SyntaxError(`Latents must be JSON lists, [[…]]. Received something else: ${error.message}.`);
   }
   const rows = Array.isArray(read) ? read : read?.latents;
-  if (!Array.isArray(rows) || rows.length === 0) throw new SyntaxError("Latents must be a list of rows, [[…]], at least one. Received another value.");
+  if (!Array.isArray(rows) || rows.length === 0) {
+    throw new SyntaxError("Latents must be a list of rows, [[…]], at least one. Received another value.");
+  }
   return Array.isArray(rows[0]) ? rows : [rows];
 }
 

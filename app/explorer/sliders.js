@@ -54,7 +54,12 @@ class Group {
     this.details = make(
       "details",
       { className: "group", open: factor.size <= OPEN },
-      make("summary", {}, make("h3", { className: `name ${hue}`, textContent: factor.name }), make("span", { className: "size", textContent: `${factor.size}` })),
+      make(
+        "summary",
+        {},
+        make("h3", { className: `name ${hue}`, textContent: factor.name }),
+        make("span", { className: "size", textContent: `${factor.size}` }),
+      ),
       ...(factor.description ? [make("p", { className: "hint", textContent: factor.description })] : []),
       this.rows,
       this.#more,

@@ -53,7 +53,7 @@ const WAYS = {
     const lists = listed(world);
     const edits = body.edits.map(({ factor, set }) =>
       set ? `edits.set(${json(factor)}, ${json(lists(set))})` : `swap(${json(factor)}, latents[::-1])`);
-    const names = [...(edits.some((edit) => edit.startsWith("edits")) ? ["edits"] : []), ...(edits.some((edit) => edit.startsWith("swap")) ? ["swap"] : [])];
+    const names = ["edits", "swap"].filter((name) => edits.some((edit) => edit.startsWith(name)));
     return { names, lines: [`latents = ${json(lists(body.latents))}`, asked("edit", ["latents", ...edits], switches)] };
   },
   invert(world, { body, switches }) {

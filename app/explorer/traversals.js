@@ -37,7 +37,7 @@ export class Traversal {
     const fields = axes.flatMap((axis, index) => [...(index ? [make("span", { textContent: joint })] : []), label(axis, index), this.selects[index]]);
     element.replaceChildren(
       make("div", { className: "head" }, make("h2", { id: `${name}-title`, textContent: title }), ...fields, this.time),
-      make("div", { className: `axes-${axes.length}` }, this.sheet.element, ...this.ends.map((ends, index) => make("div", { className: `ends ends-${index}`, "aria-hidden": "true" }, ...ends))),
+      make("div", { className: `axes-${axes.length}` }, this.sheet.element, ...this.ends.map(endsOf)),
     );
     addEventListener("theme", () => this.#shown && element.isConnected && this.#draw());
   }
@@ -87,10 +87,14 @@ export class Traversal {
   }
 }
 
+/** The numbers at the ends of an axis, which its sheet tells too. */
+const endsOf = (ends, index) => make("div", { className: `ends ends-${index}`, "aria-hidden": "true" }, ...ends);
+
 /** @returns {HTMLSelectElement} */
 function choice(world, id, change) {
   const option = (factor, dimension) => make("option", { value: dimensionKey(factor, dimension), textContent: `${factor.name} ${dimension}` });
-  const group = (factor) => make("optgroup", { label: factor.name }, ...Array.from({ length: factor.size }, (_, dimension) => option(factor, dimension)));
+  const options = (factor) => Array.from({ length: factor.size }, (_, dimension) => option(factor, dimension));
+  const group = (factor) => make("optgroup", { label: factor.name }, ...options(factor));
   const select = make("select", { id }, ...world.factors.map(group));
   select.addEventListener("change", change);
   return select;

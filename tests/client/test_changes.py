@@ -142,6 +142,7 @@ def test_examples_ship_with_the_model(client: Client) -> None:
     """The example latents come as arrays, with what they are the latents of."""
     found = client.examples()
     np.testing.assert_allclose(found.latents, encoder()(INPUTS), rtol=1e-6)
+    assert found.inputs is not None
     np.testing.assert_allclose(found.inputs, INPUTS)
 
 

@@ -21,7 +21,7 @@ ADVICE = [
     ("POST", "/encode", b'{"latents": {"dtype": "float32", "shape": [1, 4], "base64": ""}}', "dtype that fit them."),
     ("POST", "/encode", b'{"latents": [[1]]}', "Correct what is named; the page /docs shows what each field takes."),
     ("POST", "/encode", b'{"x": 1}', "Correct what is named; the page /docs shows what each field takes."),
-    ("POST", "/invert?decode=true", b"{}", "Ask without it."),
+    ("POST", "/invert?decode=true", b"{}", "or ask without ?decode=true."),
     ("POST", "/models/bad/encode", b"{}", "must mend its files, and load it again or restart."),
     ("GET", "/readyz", b"", "or set GYOZA_STRICT_READINESS=false to be ready without them."),
 ]

@@ -13,7 +13,17 @@ from tests.app.keyrings import write_keys
 from tests.app.worlds import LATENTS, app_of, client_of
 
 BODY = {"latents": LATENTS}
-OTHERS = {"/invert": 422, "/infer": 400, "load": 403}
+OTHERS = {
+    "/invert": 422,
+    "/edit": 422,
+    "/traverse": 422,
+    "/sample": 422,
+    "/latents": 422,
+    "/decode": 409,
+    "/examples": 409,
+    "/infer": 400,
+    "load": 403,
+}
 """What answers to that body, by the ends of paths."""
 
 

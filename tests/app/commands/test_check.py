@@ -178,7 +178,7 @@ def test_a_warm_up_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(module, "warm_up", fail)
     assert (
-        "FAILED  warm-up                 MemoryError: no room for 1024 rows"
+        "FAILED  warm-up                        MemoryError: no room for 1024 rows"
         in call("check", put_plan(tmp_path), code=1).stdout
     )
 

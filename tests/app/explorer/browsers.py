@@ -13,6 +13,7 @@ MISSING = (
     "Install it: apt-get install chromium"
 )
 PATIENCE_MS = 10_000
+QUIET_MS, STEP_MS = 500, 50
 DESKTOP, PHONE = (1366, 900), (375, 780)
 
 
@@ -44,15 +45,22 @@ class Visitor:
         self.address = address
         self.errors: list[str] = []
         self.strangers: list[str] = []
+        self._under_way: set[Request] = set()
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self._asked)
+        page.on("requestfinished", self._answered)
+        page.on("requestfailed", self._answered)
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.errors.append(message.text)
 
+    def _answered(self, request: Request) -> None:
+        self._under_way.discard(request)
+
     def _asked(self, request: Request) -> None:
+        self._under_way.add(request)
         if urlsplit(request.url).netloc != urlsplit(self.address).netloc:
             self.strangers.append(request.url)
 
@@ -68,12 +76,17 @@ class Visitor:
         self.page.get_by_title(example, exact=True).click()
 
     def rest(self) -> None:
-        """Wait until the page has nothing more to ask for."""
-        self.page.wait_for_load_state("networkidle")
-        self.page.wait_for_timeout(300)  # The address is written a little later.
+        """Wait until the page has asked for nothing for a while, in which it also writes its address."""
+        quiet = 0
+        for _ in range(PATIENCE_MS // STEP_MS):
+            self.page.wait_for_timeout(STEP_MS)
+            quiet = 0 if self._under_way else quiet + STEP_MS
+            if quiet >= QUIET_MS:
+                return
+        raise AssertionError([request.url for request in self._under_way])
 
     def pixels(self) -> dict[str, str]:
-        """Every canvas of the page by its id or label, as it is drawn."""
+        """What is drawn on every canvas of the page but the examples', by its place among them."""
         script = "all => all.map((canvas, index) => [`${index}`, canvas.toDataURL()])"
         return dict(self.page.locator("main canvas:not(.thumb canvas)").evaluate_all(script))
 

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
+from gyoza.inference import CompiledFlow, Plan
+from gyoza.inference.plan import Affine
 from tests.app.explorer.browsers import DESKTOP, MISSING, PATIENCE_MS, Visitor, browsing, executable
 from tests.app.servers import ROOT, serving
 from tests.app.worlds import put
@@ -15,9 +18,12 @@ from tests.app.worlds import put
 Visit = Callable[..., Visitor]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser for all tests, each of which has its own profile in it."""
+    """A browser for the tests of a module, each of which has its own profile in it.
+
+    It keeps an event loop running, beside which no test of another module could run one.
+    """
     path = executable()
     if path is None:
         pytest.skip(MISSING)
@@ -32,6 +38,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "models" / "digits" / "2", folder / "digits" / "2")
     put(folder, "coded", text="coupled", manifest=LAYOUT)
     put(folder, "plain", text="plain")
+    put(folder, "image", text="image")
+    save_wide(folder / "wide" / "1")
     put(folder, "wrong", text="unproven")
     return folder
 
@@ -39,6 +47,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 LAYOUT = "".join(
     f'[[factors]]\nname = "{name}"\nsize = {size}\n' for name, size in {"residual": 2, "shape": 1, "size": 1}.items()
 )
+
+
+def save_wide(folder: Path) -> None:
+    """Save a plan of 100 dimensions, none of which has a name."""
+    folder.mkdir(parents=True)
+    plan = Plan((Affine(np.full(100, 0.5), np.ones(100)),), (100,), (100,), np.dtype("float32"))
+    CompiledFlow(plan).save(folder / "plan.safetensors")
 
 
 @pytest.fixture(scope="session")

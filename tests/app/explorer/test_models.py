@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.app.explorer.conftest import Visit
@@ -46,19 +47,33 @@ def test_a_model_without_a_decoder_is_plotted(visit: Visit) -> None:
     assert visitor.page.get_by_text("drawn from N(0, I)").is_visible()
 
 
-def test_a_model_without_a_layout_has_one_group(visit: Visit) -> None:
-    """Where no factors are named, there is one group of sliders, "code", and nothing to swap."""
-    visitor = visit("model=plain")
+@pytest.mark.parametrize("model", ["plain", "image"])
+def test_a_model_without_a_layout_has_one_group(visit: Visit, model: str) -> None:
+    """Where no factors are named, there is one group of sliders, "code", and nothing to swap; whatever the latents' shape."""
+    visitor = visit(f"model={model}")
     assert list(visitor.values()) == ["code 0", "code 1", "code 2", "code 3"]
     assert visitor.page.locator(".chip").count() == 0
     before, figures = visitor.pixels(), visitor.page.get_by_role("definition").first.inner_text()
     visitor.page.get_by_role("slider", name="code 2").press("End")
     visitor.rest()
-    visitor.page.wait_for_timeout(400)
     after = visitor.pixels()
     assert after["0"] != before["0"]
     assert after["2"] == before["2"]
     assert re.fullmatch(re.escape(figures) + r" → −\d+\.\d", visitor.page.get_by_role("definition").first.inner_text())
+
+
+def test_many_dimensions_come_in_portions(visit: Visit) -> None:
+    """Of a hundred dimensions 64 are shown once their group is opened, and the others when they are asked for."""
+    visitor = visit("model=wide")
+    group = visitor.page.locator(".group")
+    group.locator("summary").click()
+    assert group.get_by_role("slider").count() == 64
+    group.get_by_role("button", name="Show more of 100").click()
+    assert group.get_by_role("slider").count() == 100
+    before = visitor.image("A")
+    visitor.page.get_by_role("slider", name="code 99").press("End")
+    visitor.rest()
+    assert visitor.image("A") != before
 
 
 def test_latents_can_be_pasted(visit: Visit) -> None:
@@ -91,6 +106,10 @@ def test_errors_are_shown_as_the_service_says_them(visit: Visit) -> None:
     assert [text for text in visitor.errors if "422" not in text] == []
     visitor.errors.clear()  # A browser writes each refused request down.
     field.fill("[[0.5,")
+    visitor.page.get_by_role("button", name="Use them").click()
+    expect(alert).to_contain_text("JSON")
+    visitor.page.get_by_role("button", name="Dismiss").click()
+    expect(alert).to_have_count(0)
     visitor.page.get_by_role("button", name="Use them").click()
     expect(alert).to_contain_text("JSON")
     field.fill('{"latents": [[0.5, -1, 2, 0.25]]}')

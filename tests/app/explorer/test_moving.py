@@ -70,7 +70,6 @@ def test_one_request_is_under_way_and_the_last_one_counts(visit: Visit) -> None:
     slider(visitor, "digit 3").focus()
     for _ in range(40):
         visitor.page.keyboard.press("ArrowRight")
-    visitor.page.wait_for_timeout(700)
     visitor.rest()
     most = visitor.page.evaluate("most")
     assert len(most) == 3, most  # The images, the strip and the grid.
