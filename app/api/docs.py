@@ -1,5 +1,7 @@
 """The documentation pages, served from here alone: no outside host takes part."""
 
+import asyncio
+from functools import cache
 from pathlib import Path
 
 import orjson
@@ -19,13 +21,17 @@ PAGE = Page((Path(__file__).parent / "docs.html").read_text(encoding="utf-8"))
 
 def docs_routes(app: FastAPI, settings: Settings) -> list[Route]:
     """Return the routes of the pages about an application whose other routes are all there."""
-    described = openapi_document(app, settings.root_path)
-    if settings.has_keys:
-        tell_of_keys(described, doors_of(settings))
-    document = orjson.dumps(described)
+
+    @cache
+    def document() -> bytes:
+        described = openapi_document(app, settings.root_path)
+        if settings.has_keys:
+            tell_of_keys(described, doors_of(settings))
+        return orjson.dumps(described)
 
     async def openapi(_: Request) -> Response:
-        return Response(document, media_type="application/json")
+        # Made when it is asked for first: that takes as long as all else that is made of an application.
+        return Response(await asyncio.to_thread(document), media_type="application/json")
 
     return [Route("/openapi.json", openapi), Route("/docs", docs)]
 

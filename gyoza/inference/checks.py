@@ -119,9 +119,9 @@ def row_error(found: Floats, expected: Floats) -> float:
     """
     if found.shape != expected.shape:
         return float("inf")
-    expected_rows = expected.reshape(len(expected), -1).astype(np.float64)
-    found_rows = found.reshape(len(found), -1).astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
+        expected_rows = expected.reshape(len(expected), -1).astype(np.float64)
+        found_rows = found.reshape(len(found), -1).astype(np.float64)
         errors = np.abs(found_rows - expected_rows).max(axis=1) / (1 + np.abs(expected_rows).max(axis=1))
     return float(np.nan_to_num(errors, nan=np.inf, posinf=np.inf).max())
 

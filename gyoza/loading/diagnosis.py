@@ -102,7 +102,11 @@ def examine(path: Path, config: Mapping[str, Any]) -> None:
         made(config)
     # What can't be opened says so in the error that Keras raised.
     with suppress(OSError, KeyError), open_weights(path) as file:
-        if found := misfit(model, file):
+        try:
+            found = misfit(model, file)
+        except ValueError as error:  # A weight was never made, though the layer says that it is built.
+            raise FaultError(f"the {named(config)}: {reason(error)}. {LAYER_ADVICE}") from error
+        if found:
             raise FaultError(f"{found}. {WEIGHTS_ADVICE}")
 
 

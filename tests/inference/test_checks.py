@@ -85,6 +85,10 @@ def test_an_error_that_is_not_finite_fails(bad: float) -> None:
     """NaN never compares as small."""
     assert row_error(np.array([[bad]]), np.array([[1.0]])) == np.inf
     assert row_error(np.array([[1.0]]), np.array([[bad]])) == np.inf
+    # Some bit patterns of float32 are NaNs that NumPy warns of when they are cast.
+    signalling = np.array([[0x7FA00000]], np.uint32).view(np.float32)
+    ones = np.ones((1, 1), np.float32)
+    assert row_error(signalling, ones) == row_error(ones, signalling) == np.inf
     assert not Check("any", float("nan"), 1.0).passed
 
 

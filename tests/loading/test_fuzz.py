@@ -97,6 +97,19 @@ def test_a_part_of_a_config_is_something_else(data: st.DataObject, saved: Saved,
     attempt(target)
 
 
+def test_layers_that_say_they_are_built_and_are_not(saved: Saved, target: Path) -> None:
+    """Another value in place of what a layer is built with may leave weights unmade: that is told like all else."""
+    places = [place for place in spots(read(saved[0])) if place[-1] == "build_config"]
+    assert len(places) > 3
+    for *path, last in places:
+        config = node = read(saved[0])
+        for key in path:
+            node = node[key]
+        node[last] = "0"
+        target.write_bytes(packed({**unpacked(saved[0]), "config.json": json.dumps(config).encode()}))
+        attempt(target)
+
+
 SIZES: Any = st.sampled_from([-(10**8), -1, 0, 1, 4, 10**4, 10**7, 10**8, 10**18, True, False, 4.0, 1e8, "4", None])
 SIZED = ("shape", "axes", "units", "reflection_count", "dimensions_per_factor", "input_shape", "batch_shape", "factors")
 

@@ -1,9 +1,12 @@
 """The page and the service behind it: stopped and started again, with keys, behind a prefix."""
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
+import numpy as np
 from playwright.sync_api import expect
 
 from tests.app.explorer.conftest import Visit
@@ -71,7 +74,7 @@ def test_it_works_behind_a_prefix(visit: Visit, models: Path) -> None:
 
 
 def test_the_code_that_is_copied_runs(visit: Visit) -> None:
-    """The curl that is copied, run as it is, gives what is shown; the Python is the same call of the client."""
+    """The curl that is copied, run as it is, gives what is shown; the Python, likewise, gives the same."""
     visitor = visit("model=coded&set-a=shape.0:1.5&swap=size", permissions=["clipboard-read", "clipboard-write"])
     page = visitor.page
     page.get_by_text("curl", exact=True).click()
@@ -83,5 +86,7 @@ def test_the_code_that_is_copied_runs(visit: Visit) -> None:
     assert codes[0][2] == 1.5
     page.get_by_text("Python", exact=True).click()
     script = page.get_by_role("region", name="Code for what is shown").inner_text()
-    compile(script, "page", "exec")
     assert 'client.edit(latents, swap("size", latents[::-1])' in script
+    told = "\nprint(answer.codes.tolist())\nclient.close()"
+    done = subprocess.run([sys.executable, "-c", script + told], capture_output=True, text=True, check=True)
+    np.testing.assert_allclose(json.loads(done.stdout), codes, rtol=1e-5)
