@@ -104,6 +104,12 @@ class Model:
         return self.loaded.flow
 
     @property
+    def calls_code(self) -> bool:
+        """Whether the flow or a half calls code of Keras."""
+        halves = (self.beside.encoder, self.beside.decoder)
+        return self.flow.calls_code or any(half.run.calls_code for half in halves if half is not None)
+
+    @property
     def traces(self) -> int:
         """How often a backend traced what the flow and the halves call."""
         halves = (self.beside.encoder, self.beside.decoder)

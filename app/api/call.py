@@ -37,6 +37,8 @@ class Call:
     max_rows: int
     max_bytes: int
     """So large may a tensor be that a request does not bring itself."""
+    max_json_bytes: int
+    """So large may all of them be together in an answer that is JSON always: writing JSON holds the interpreter."""
     check: bool = False
     """Whether ``?check=true`` asks for the round-trip error."""
     decode: bool = False
@@ -128,6 +130,18 @@ class Call:
             raise TooLarge(
                 f"The {name} of one answer may have at most {self.max_bytes} bytes. Received: a request for {rows} rows, "
                 f"which have {size}. Ask for fewer at once, or raise GYOZA_MAX_BODY_BYTES."
+            )
+
+    def check_made(self, rows: int, *row_shapes: tuple[int, ...]) -> None:
+        """Refuse tensors [rows, …], and outputs if they are asked for, that would be long in JSON together."""
+        shapes = [*row_shapes]
+        if self.decode:
+            shapes.append(decoder_of(self.entry, self.model).run.output_shape)
+        size = rows * sum(map(prod, shapes)) * self.model.flow.dtype.itemsize
+        if size > self.max_json_bytes:
+            raise TooLarge(
+                f"The tensors of one answer in JSON may have at most {self.max_json_bytes} bytes together. Received: a "
+                f"request for {rows} rows, which have {size}. Ask for fewer at once, or raise GYOZA_MAX_JSON_BYTES."
             )
 
     def _check(self, rows: Floats, row_shape: tuple[int, ...], field: str) -> None:

@@ -25,6 +25,7 @@ async def sample(call: Call, body: SampleRequest) -> Fields:
     call.check_rows(body.count)
     call.check_size("codes", body.count, flow.code_shape)
     call.check_outputs(body.count)
+    call.check_made(body.count, flow.code_shape, flow.latent_shape)
     seed = drawn_seed() if body.seed is None else body.seed
     shape = (body.count, *flow.code_shape)
     codes = await beside(BYTES_A_DRAW * prod(shape), partial(draws, seed, shape, flow.dtype))
@@ -61,6 +62,7 @@ async def traverse(call: Call, body: TraverseRequest) -> Fields:
     call.check_rows(rows)
     call.check_size("latents", rows, flow.latent_shape)
     call.check_outputs(rows)
+    call.check_made(rows, flow.latent_shape)
     codes, _, likelihood = await call.run(Primitive.ENCODE, latents)
     check_results("latents", flow.dtype, likelihood)
     positions = grid(body.axes, flow.dtype)

@@ -1,5 +1,6 @@
 """Edits: what is done to the factors of codes, one edit after the other."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ import numpy as np
 
 from app.api.call import Call, Fields, beside, checked_round_trip_error
 from app.api.draws import drawn_seed, draws
+from app.engine.batcher import too_late
 from app.errors import FieldError, InvalidInput
 from app.model import Primitive
 from app.schemas import Blend, Draw, Edit, EditRequest
@@ -49,7 +51,7 @@ async def edit(call: Call, body: EditRequest) -> Fields:
     latents = body.latents
     steps = planned(call, latents, body.edits)
     codes, before, donated = await encoded(call, latents, steps)
-    await beside(codes.nbytes * len(steps), partial(apply, steps, codes, donated))
+    await beside(codes.nbytes * len(steps), partial(apply, steps, codes, donated, call.deadline))
     edited = await call.inverted(codes, "edits")
     again, _, after = await call.run(Primitive.ENCODE, edited)
     check_results("edits", after.dtype, after)
@@ -103,13 +105,16 @@ async def encoded(call: Call, latents: Floats, steps: Sequence[Step]) -> tuple[F
     return codes[:count].copy(), likelihood[:count], [None if step.donors is None else next(donated) for step in steps]
 
 
-def apply(steps: Sequence[Step], codes: Floats, donated: Sequence[Floats | None]) -> None:
+def apply(steps: Sequence[Step], codes: Floats, donated: Sequence[Floats | None], deadline: float) -> None:
     """Write over codes [n, D] what the steps make of them.
 
     Raises:
         InvalidInput: The results are not finite.
+        DeadlineExceeded: Nobody waits for the rest any more.
     """
     for step, donors in zip(steps, donated, strict=True):
+        if time.monotonic() >= deadline:
+            raise too_late()
         columns = step.place.factor.columns
         own = codes[:, columns]
         with np.errstate(all="ignore"):

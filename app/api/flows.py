@@ -144,7 +144,8 @@ def call_of(request: Request, deadline: float, given: Mapping[str, bool] | None 
     check, decode = (given.get("check", False), given.get("decode", False)) if given else (False, False)
     if decode:
         decoder_of(entry, model)
-    limits = services.settings.max_rows, services.settings.max_body_bytes
+    settings = services.settings
+    limits = settings.max_rows, settings.max_body_bytes, settings.max_json_bytes
     return Call(services.engine, entry, model, deadline, *limits, check, decode, exchange.timings)
 
 

@@ -19,6 +19,8 @@ from gyoza.inference.plan import Floats
 JSON_NAMES = {list: "an array", str: "a text", bool: "a boolean", int: "a number", float: "a number"}
 
 
+MOST_KEYS = 20_000
+"""Each that is wrong would be a finding, which takes some 3 kB."""
 TOO_DEEP = "The body must be JSON, and is nested too deeply to be read. Send it nested less deeply."
 
 
@@ -48,8 +50,10 @@ def decode_surely(body: bytes) -> dict[str, object]:
         raise InvalidInput(
             FieldError("body", f"must be a JSON object. Received: {JSON_NAMES.get(type(value), 'null')}")
         )
+    if (keys := keys_in(value)) > MOST_KEYS:
+        raise InvalidInput(FieldError("body", f"may have at most {MOST_KEYS} keys in all. Received: {keys}"))
     # Outside of texts each key has one colon: a count that differs calls for the slow, sure way.
-    if body.count(b":") != keys_in(value):
+    if body.count(b":") != keys:
         decode_leniently(body)
     return value
 

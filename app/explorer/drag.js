@@ -28,6 +28,7 @@ export function draggable(chip, targetOf, drop) {
       target?.classList.remove("target");
       ghost?.remove();
       if (ghost && event.type === "pointerup") swallowClick(chip);
+      if (ghost && event.type === "keydown") addEventListener("pointerup", () => swallowClick(chip), { once: true });
       if (target && event.type === "pointerup") drop();
     };
     const give = (event) => event.key === "Escape" && end(event);

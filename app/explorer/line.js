@@ -47,7 +47,7 @@ export class Line {
         this.tell(null);
       } catch (error) {
         if (signal.aborted) continue;
-        this.#asked = this.#next = null;
+        if (!this.#next) this.#asked = null; // So that the same can be asked for again.
         this.tell(error);
       }
     }

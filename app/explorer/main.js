@@ -50,6 +50,8 @@ function again() {
 function open() {
   wanted = true;
   lines.world.drop();
+  lines.paste.drop();
+  document.querySelector("main").inert = true; // The view is another one's already.
   list();
 }
 
@@ -86,7 +88,7 @@ function shown(found) {
     strip: new Traversal(find("strip"), world, STRIP_TEXTS, { pick: ([strip]) => change({ strip }), move }),
     grid: new Traversal(find("grid"), world, GRID_TEXTS, { pick: pickGrid, move }),
   };
-  document.querySelector("main").hidden = false;
+  Object.assign(document.querySelector("main"), { hidden: false, inert: false });
   tell(`${world.name}, version ${world.version}`);
   change({});
 }
@@ -166,6 +168,7 @@ let weighing = 0;
 /** Ask for the likelihood of what was inverted, once it rests: an edit tells it by itself. */
 function weigh() {
   clearTimeout(weighing);
+  lines.likelihood.drop();
   weighing = setTimeout(() => {
     const latents = toTensor(SIDES.map((side) => faces[side].latents), world.latentShape);
     const show = ({ content }) => {

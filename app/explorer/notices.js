@@ -99,7 +99,7 @@ async function answers() {
 /** Ask for an API key. */
 function ask(error, again) {
   if (shown.has("key")) return; // Several parts of the page were refused.
-  const field = make("input", { id: "key", type: "password", autocomplete: "off", required: true, spellcheck: false });
+  const field = make("input", { id: "key", type: "password", autocomplete: "off", required: true, spellcheck: false, pattern: "[\\x21-\\x7e]+", title: "Letters, digits and signs, without spaces" });
   const form = make(
     "form",
     {},

@@ -92,7 +92,7 @@ class OwnControl:
     def _serving(self, name: str) -> Serving:
         """Return what serves for a model now."""
         models = WeakSet(e.model for e in self.repository.entries if e.name == name and e.model is not None)
-        return Serving(models, any(model.flow.calls_code for model in models), len(sys.modules))
+        return Serving(models, any(model.calls_code for model in models), len(sys.modules))
 
     async def _until_freed(self) -> None:
         """Let what was served before go first, lest three of one model are in memory."""

@@ -8,6 +8,8 @@ from app.schemas.base import DECODED, Answer, Body, OptionalTensor, Rows, Tensor
 
 MOST_EDITS = 64
 LARGEST_SEED = 2**32 - 1
+LARGEST_COUNT = 2**63 - 1
+"""Settings bound the rows; this bounds the digits of what is told of them."""
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Integer = Annotated[int, Field(strict=True)]
 Seed = Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]
@@ -134,7 +136,7 @@ class Axis(Body):
     dimension: Integer = Field(ge=0, description="Counted from 0 within the factor.")
     start: Number = Field(alias="from", description="The first value.")
     end: Number = Field(alias="to", description="The last value.")
-    steps: Integer = Field(ge=2, description="So many values, evenly spaced.")
+    steps: Integer = Field(ge=2, le=LARGEST_COUNT, description="So many values, evenly spaced.")
 
 
 class TraverseRequest(Body):
@@ -166,7 +168,7 @@ class TraverseAnswer(Answer):
 class SampleRequest(Part):
     """How many latents to draw."""
 
-    count: Integer = Field(ge=1)
+    count: Integer = Field(ge=1, le=LARGEST_COUNT)
     seed: OptionalSeed = Field(default_factory=absent)
     factors: dict[str, Tensor] = Field(
         default_factory=dict, description="Factors that are held instead of drawn, each [count, size] or [1, size]."

@@ -1,5 +1,6 @@
 """Every endpoint as a function from its arguments to a flow: what ``Client`` and ``AsyncClient`` have in common."""
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -115,6 +116,8 @@ class Api:
         """
         fields: dict[str, Any]
         if isinstance(codes, Mapping):
+            if not codes:
+                raise ValueError("codes must hold every factor by its name. Received: none")
             fields = {"factors": {name: as_rows(factor, f"factors.{name}") for name, factor in codes.items()}}
         else:
             fields = {"codes": as_rows(codes, "codes")}
@@ -184,9 +187,9 @@ class Api:
         Raises:
             GyozaClientError: See ``gyoza.client.errors``.
         """
-        fields: dict[str, Any] = {"count": int(count)}
+        fields: dict[str, Any] = {"count": operator.index(count)}
         if seed is not None:
-            fields["seed"] = int(seed)
+            fields["seed"] = operator.index(seed)
         if factors:
             fields["factors"] = {name: as_rows(factor, f"factors.{name}") for name, factor in factors.items()}
         return result(Sampled, whole(self._call("sample", switches(decode=decode)), self.target, fields))

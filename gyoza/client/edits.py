@@ -8,6 +8,7 @@
 as many rows as the latents, or with one row for all of them where the service allows that.
 """
 
+import operator
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -127,7 +128,11 @@ def documents(edits: Iterable[Edit]) -> list[Mapping[str, Any]]:
 
 
 def as_seed(seed: int) -> int:
-    """Check a seed, an integer of any kind."""
-    if not 0 <= seed < SEEDS:
+    """Check a seed, an integer of any kind.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not 0 <= (number := operator.index(seed)) < SEEDS:
         raise ValueError(f"seed must be an integer from 0 to 2**32 - 1. Received: seed={seed!r}")
-    return int(seed)
+    return number

@@ -91,12 +91,17 @@ def problem_of(document: Mapping[str, Any], status: int, again: float | None) ->
         detail=str(document.get("detail", "")),
         fields=tuple(
             FieldProblem(str(item.get("field", "")), str(item.get("message", "")))
-            for item in document.get("errors") or ()
+            for item in items_of(document.get("errors"))
             if isinstance(item, dict)
         ),
         request_id=None if request_id is None else str(request_id),
         retry_after=again,
     )
+
+
+def items_of(value: Any) -> list[Any]:
+    """Return what a list holds; whatever else stands in its place holds nothing."""
+    return value if isinstance(value, list) else []
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -106,7 +111,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return float(text)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
 

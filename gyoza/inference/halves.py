@@ -85,6 +85,11 @@ class CompiledHalf:
         return self.plan.dtype
 
     @property
+    def calls_code(self) -> bool:
+        """Whether the network is only known as a function, so that the plan is more than arrays and can't be saved."""
+        return isinstance(self._network, OpaqueNetwork)
+
+    @property
     def traces(self) -> int:
         """How often a backend traced what the plan calls: once, when it first runs, or never."""
         return int(getattr(getattr(self._network, "function", None), "traces", 0))

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app import main
 from tests.app.worlds import app_of, client_of, put
 
 
@@ -34,3 +35,14 @@ def _restore_logging() -> Iterator[None]:
     # By their methods: loggers remember which levels they let through.
     for logger, level in zip((root, gyoza), levels, strict=True):
         logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _leave_garbage() -> Iterator[None]:
+    """Look for no garbage when an application has loaded its models: beside Keras that takes longer than most tests.
+
+    Servers in processes of their own do look for it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(main, "tidy", lambda *, thoroughly: None)
+        yield

@@ -64,3 +64,12 @@ def test_only_edits_are_edits(wrong: Any) -> None:
     """A list of edits, or a word, is told how edits are passed."""
     with pytest.raises(TypeError, match=r"passed one by one\. Received: (list|str)"):
         edits.documents([wrong])
+
+
+def test_seeds_are_integers() -> None:
+    """A number between two seeds is neither of them; integers of NumPy are integers."""
+    wrong: Any = 1.7
+    with pytest.raises(TypeError, match="integer"):
+        edits.sample("a", wrong)
+    right: Any = np.int64(3)
+    assert edits.sample("a", right).value == {"seed": 3}

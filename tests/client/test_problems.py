@@ -77,6 +77,7 @@ def test_an_empty_answer_is_told_as_such() -> None:
         ("Fri, 02 Jan 2026 03:04:15 -0000", 10.0),
         ("Fri, 02 Jan 2026 03:04:00 GMT", 0.0),
         ("soon", None),
+        ("Mon, 1 Jan 99999999999 00:00:00 GMT", None),
         ("-1", None),
         ("", None),
     ],
@@ -85,3 +86,11 @@ def test_when_to_try_again_is_read(text: str, seconds: float | None) -> None:
     """Seconds and dates are both read, dates that are over are now, and anything else is nothing."""
     assert retry_after({"retry-after": text}, NOW) == seconds
     assert retry_after({}, NOW) is None
+
+
+@pytest.mark.parametrize("errors", [5, "?", {"field": "a"}, None])
+def test_a_problem_may_hold_anything(errors: object) -> None:
+    """What is no list of errors holds none, and the rest is told."""
+    error = error_of(REQUEST, answer({"type": "urn:gyoza:invalid-input", "detail": "No.", "errors": errors}))
+    assert isinstance(error, ProblemError)
+    assert (error.kind, error.detail, error.fields) == ("invalid-input", "No.", ())

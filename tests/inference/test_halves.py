@@ -179,3 +179,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     save_file(load_file(path), path, {"format": "gyoza plan 1", "plan": "{}"})
     with pytest.raises(PlanError, match=r"must name the format 'gyoza half'.*compile_half"):
         read_half(path)
+
+
+def test_code_is_told_from_arrays() -> None:
+    """What calls code holds more than arrays, and is freed in another way."""
+    assert opaque(lambda rows: rows).calls_code
+    assert not CompiledHalf(PLAN).calls_code

@@ -58,7 +58,7 @@ async def infer(request: Request) -> Answer:
     headers, timings = headers_of(request.scope), exchange.timings
     asked = await read(request, headers, found, start + settings.request_timeout_s)
     timeout_s = min(asked.request.timeout_s or settings.request_timeout_s, settings.request_timeout_s)
-    limits = settings.max_rows, settings.max_body_bytes
+    limits = settings.max_rows, settings.max_body_bytes, settings.max_json_bytes
     call = Call(services.engine, found.entry, found.model, start + timeout_s, *limits, timings=timings)
     results = await unless_disconnected(request, found.operation.run(call, asked.rows))
     given, own = asked.request.id, request.state.request_id

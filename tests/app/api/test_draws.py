@@ -1,5 +1,6 @@
 """Samples and traversals, driven from outside and compared with what NumPy makes of codes."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,42 @@ async def test_answers_are_bounded_in_bytes(tmp_path: Path, path: str, body: dic
         answer = await client.post(path, json=body)
     assert answer.status_code == 413
     assert f"The {what} of one answer may have at most 1024 bytes" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/sample", {"count": 33}),
+        ("/sample?decode=true", {"count": 19}),
+        ("/traverse", {"latents": LATENTS[:1], "axes": [axis(steps=65)]}),
+        ("/traverse?decode=true", {"latents": LATENTS[:1], "axes": [axis(steps=26)]}),
+    ],
+)
+async def test_answers_in_json_are_bounded_as_a_whole(tmp_path: Path, path: str, body: dict[str, Any]) -> None:
+    """All tensors of an answer that is JSON together may be as large as a body of JSON."""
+    put_halves(put(tmp_path))
+    async with client_of(app_of(tmp_path, max_json_bytes=1024)) as client:
+        answer = await client.post(path, json=body)
+        fewer = {"count": body["count"] - 1} if "count" in body else {**body, "axes": [axis(steps=25)]}
+        assert (await client.post(path, json=fewer)).status_code == 200
+    assert answer.status_code == 413
+    assert "may have at most 1024 bytes together" in answer.json()["detail"]
+
+
+async def test_counts_of_very_many_digits_are_refused(tmp_path: Path) -> None:
+    """Counts that take thousands of digits to tell are no numbers of rows, in whichever way they come."""
+    put(tmp_path)
+    digits = "1" * 2200
+    axes = [{**axis(), "steps": int(digits)}, {**axis("color", 0), "steps": int(digits)}]
+    async with client_of(app_of(tmp_path)) as client:
+        for path, body in {
+            "/traverse": {"latents": LATENTS[:1], "axes": axes},
+            "/sample": {"count": int(digits)},
+        }.items():
+            answer = await client.post(
+                path, content=b"\xef\xbb\xbf" + json.dumps(body).encode(), headers={"content-type": "application/json"}
+            )
+            assert answer.status_code == 422
 
 
 async def test_traversals_need_a_factor_layout(tmp_path: Path) -> None:

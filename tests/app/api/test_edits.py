@@ -8,10 +8,13 @@ import httpx
 import numpy as np
 import pytest
 
+from app.api.edits import Place, Step, apply
+from app.errors import DeadlineExceeded
 from app.schemas.edits import KINDS
+from app.tensors import Factor
 from tests.app.api.test_flows import array_of, base64_of
 from tests.app.metrics.test_metrics import samples, value
-from tests.app.worlds import FACTORS, LATENTS, app_of, client_of, coupled, decoder, put, put_halves, rows
+from tests.app.worlds import FACTORS, LATENTS, affine, app_of, client_of, coupled, decoder, put, put_halves, rows
 
 FLOW = coupled()
 N = 5
@@ -309,3 +312,11 @@ async def test_edits_are_timed_and_counted(client: httpx.AsyncClient) -> None:
     found = samples((await client.get("/metrics")).content)
     route = {"method": "POST", "route": "/edit", "model": "tiny", "version": "1", "status": "200"}
     assert value(found, "gyoza_requests_total", **route) == 1
+
+
+def test_edits_end_at_the_deadline() -> None:
+    """Of many edits, those are not applied for which nobody waits any more."""
+    codes = np.zeros((1, 4))
+    with pytest.raises(DeadlineExceeded):
+        apply([Step(Place(affine(), Factor("a", 0, 4), 1, "edits.0.set"), lambda own, _: own + 1)], codes, [None], 0.0)
+    assert not codes.any()

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,3 +114,11 @@ def test_long_values_are_cut() -> None:
 def test_the_table_is_keyed_by_media_type() -> None:
     """Each codec stands under its own media type."""
     assert [codec.media_type for codec in CODECS.values()] == list(CODECS)
+
+
+def test_keys_have_a_bound() -> None:
+    """A body of very many keys is refused at once: each could be a finding of its own."""
+    body = orjson.dumps({"factors": {str(number): 0 for number in range(20_000)}})
+    with pytest.raises(InvalidInput, match=r"at most 20000 keys in all\. Received: 20001"):
+        decode(body)
+    assert len(decode(orjson.dumps({str(number): "" for number in range(20_000)}))) == 20_000
