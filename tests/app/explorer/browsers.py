@@ -3,9 +3,11 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+import numpy as np
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = (
@@ -20,6 +22,47 @@ DESKTOP, PHONE = (1366, 900), (375, 780)
 def executable() -> str | None:
     """Where the machine has a browser, if anywhere."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
+DRAWN = """all => all.map((canvas) => {
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+  return [canvas.height, canvas.width, Array.from(data, (level) => String.fromCharCode(level)).join("")];
+})"""
+
+
+class Picture:
+    """What is drawn on a canvas. Two are the same where no level differs by more than 1 of 255.
+
+    The service may answer a row in its last digit otherwise in a batch of other rows, which can tip a level.
+
+    Args:
+        height: The canvas' height, in pixels.
+        width: Its width.
+        levels: Red, green, blue and opacity of every pixel, a byte each, row by row.
+    """
+
+    def __init__(self, height: int, width: int, levels: bytes) -> None:
+        """Take what a canvas holds."""
+        self.levels = np.frombuffer(levels, np.uint8).astype(np.int16).reshape(height, width, 4)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Picture)
+            and self.levels.shape == other.levels.shape
+            and bool((np.abs(self.levels - other.levels) <= 1).all())
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # What is nearly the same has no key in common.
+
+    def __repr__(self) -> str:
+        return f"Picture({self.levels.tolist()})"
+
+    def mean(self) -> list[float]:
+        """The mean color, red, green and blue, as shares of their sum."""
+        sums = self.levels[..., :3].sum((0, 1))
+        return list(sums / max(1, sums.sum()))
 
 
 @contextmanager
@@ -85,33 +128,24 @@ class Visitor:
                 return
         raise AssertionError([request.url for request in self._under_way])
 
-    def pixels(self) -> dict[str, str]:
-        """What is drawn on every canvas of the page but the examples', by its place among them."""
-        script = "all => all.map((canvas, index) => [`${index}`, canvas.toDataURL()])"
-        return dict(self.page.locator("main canvas:not(.thumb canvas)").evaluate_all(script))
+    def pixels(self) -> list[Picture]:
+        """What is drawn on every canvas of the page but the examples'."""
+        return pictures(self.page.locator("main canvas:not(.thumb canvas)"))
 
-    def image(self, side: str) -> str:
+    def image(self, side: str) -> Picture:
         """The picture of one of the two images."""
-        found: str = (
-            self.page.get_by_role("article", name=f"Image {side}").locator("canvas").last.evaluate("c => c.toDataURL()")
-        )
-        return found
-
-    def mean(self, side: str) -> list[float]:
-        """The mean color of one of the two images, red, green and blue."""
-        script = """canvas => {
-          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
-          copy.drawImage(canvas, 0, 0);
-          const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-          return [0, 1, 2].map((channel) => data.filter((_, index) => index % 4 === channel).reduce((sum, value) => sum + value, 0));
-        }"""
-        sums = self.page.get_by_role("article", name=f"Image {side}").locator("canvas").evaluate(script)
-        return [value / max(1, sum(sums)) for value in sums]
+        return pictures(self.page.get_by_role("article", name=f"Image {side}").locator("canvas"))[-1]
 
     def values(self) -> dict[str, str]:
         """What every slider shows, by its label."""
         script = "all => all.map((input) => [input.labels[0].textContent, input.getAttribute('aria-valuetext')])"
         return dict(self.page.locator("#sliders input").evaluate_all(script))
+
+
+def pictures(canvases: Locator) -> list[Picture]:
+    """What is drawn on canvases."""
+    found: list[Any] = canvases.evaluate_all(DRAWN)
+    return [Picture(height, width, levels.encode("latin-1")) for height, width, levels in found]
 
 
 def widths(page: Page) -> tuple[int, int]:

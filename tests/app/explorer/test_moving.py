@@ -83,9 +83,9 @@ def test_one_request_is_under_way_and_the_last_one_counts(visit: Visit) -> None:
 def test_a_color_is_swapped_by_dragging(visit: Visit) -> None:
     """A chip that is dropped on the other image swaps that factor: both have each other's color then."""
     visitor = visit("model=digits&a=3&b=7")
-    before = {side: visitor.mean(side) for side in "AB"}
+    before = {side: visitor.image(side).mean() for side in "AB"}
     drag(visitor, chip(visitor, "B", "color"), visitor.page.get_by_role("article", name="Image A").locator("canvas"))
-    after = {side: visitor.mean(side) for side in "AB"}
+    after = {side: visitor.image(side).mean() for side in "AB"}
     for own, other in ("AB", "BA"):
         assert after[own] == pytest.approx(before[other], abs=0.12)
         assert after[own] != pytest.approx(before[own], abs=0.12)
@@ -142,13 +142,14 @@ def test_an_address_shows_the_same_to_others(visit: Visit) -> None:
     """Reloaded, or opened by somebody else, an address shows the same pixels and the same sliders."""
     visitor = visit()
     visitor.choose("example 5")
-    slider(visitor, "digit 3").press("PageUp")
+    slider(visitor, "digit 1").press("PageUp")
     visitor.page.locator("summary", has_text="residual").click()
     slider(visitor, "residual 2").press("End")
     chip(visitor, "A", "angle").press("Enter")
     visitor.page.locator("#strip-0").select_option("color.2")
     visitor.page.locator("#grid-1").select_option("digit.4")
     visitor.rest()
+    assert re.search(r"set-a=digit\.1:-?[\d.]+,residual\.2:", visitor.page.url)
     seen = (visitor.pixels(), visitor.values())
     visitor.page.reload()
     visitor.rest()
