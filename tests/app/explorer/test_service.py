@@ -1,6 +1,7 @@
 """The page and the service behind it: stopped and started again, with keys, behind a prefix."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ def test_it_goes_on_when_the_service_does(visit: Visit, models: Path) -> None:
         visitor.rest()
         assert visitor.image("A") != before
         assert "set-a=color.0" in visitor.page.url
-    assert [text for text in visitor.errors if "ERR_" not in text] == []
+    # Not connected at first; then not ready, if the page asks while the models load.
+    assert [text for text in visitor.errors if not re.search(r"ERR_|status of 503", text)] == []
     visitor.errors.clear()  # A browser writes down each time that it reached nobody.
 
 
