@@ -53,8 +53,8 @@ def test_it_asks_for_a_key(visit: Visit, models: Path, tmp_path: Path) -> None:
         visitor.rest()
         assert "$GYOZA_KEY" not in visitor.page.url
         visitor.page.get_by_text("curl", exact=True).click()
-        code = visitor.page.get_by_role("region", name="Code for what is shown").inner_text()
-        assert "Authorization: Bearer $GYOZA_KEY" in code
+        code = visitor.page.get_by_role("region", name="Code for what is shown")
+        expect(code).to_contain_text("Authorization: Bearer $GYOZA_KEY")
         assert keys["ada"] not in visitor.page.content()
         visitor.page.reload()
         visitor.rest()
@@ -87,8 +87,9 @@ def test_the_code_that_is_copied_runs(visit: Visit) -> None:
     codes = httpx.Response(200, text=done.stdout).json()["codes"]
     assert codes[0][2] == 1.5
     page.get_by_text("Python", exact=True).click()
-    script = page.get_by_role("region", name="Code for what is shown").inner_text()
-    assert 'client.edit(latents, swap("size", latents[::-1])' in script
+    shown = page.get_by_role("region", name="Code for what is shown")
+    expect(shown).to_contain_text('client.edit(latents, swap("size", latents[::-1])')
+    script = shown.inner_text()
     told = "\nprint(answer.codes.tolist())\nclient.close()"
     done = subprocess.run([sys.executable, "-c", script + told], capture_output=True, text=True, check=True)
     np.testing.assert_allclose(json.loads(done.stdout), codes, rtol=1e-5)
