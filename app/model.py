@@ -4,12 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
-
-import numpy as np
 
 from app.errors import UnloadableModel
 from app.halves import Beside, HalfLoader, load_beside, load_half_with_keras
@@ -26,25 +22,10 @@ from app.manifest import (
     read_golden,
     read_manifest,
 )
+from app.primitives import Primitive, warm_up
 from app.tensors import FactorLayout
 from gyoza.inference import CompiledFlow, PlanError, load_checked_plan
 from gyoza.inference.checks import Check, Golden, GoldenError, failures
-
-WARM_UP_ROWS = (1, 4, 16, 64, 256)
-WARM_UP_PASSES = 3
-WARM_UP_S = 5e-3
-"""Quick passes are repeated for so long: of three, each may have been held up."""
-
-
-class Primitive(StrEnum):
-    """What a flow and the halves beside it compute; everything else is composed of these."""
-
-    ENCODE = "encode"
-    INVERT = "invert"
-    LATENTS = "latents"
-    """The encoder's: inputs to latents."""
-    DECODE = "decode"
-    """The decoder's: latents to outputs."""
 
 
 class Loaded(Protocol):
@@ -263,43 +244,6 @@ def choose_layout(recorded: FactorLayout | None, loaded: Loaded) -> FactorLayout
                 f"Received: {layout.size}"
             )
     return recorded or own
-
-
-def warm_up_rows(max_batch_rows: int) -> tuple[int, ...]:
-    """Return of how many rows passes are run at warm-up, where the largest pass has so many."""
-    return *(rows for rows in WARM_UP_ROWS if rows < max_batch_rows), max_batch_rows
-
-
-def warm_up(flow: CompiledFlow, beside: Beside, rows: Sequence[int]) -> dict[Primitive, dict[int, float]]:
-    """Run each primitive on each count of rows, so that the first request is no slower, and time the passes."""
-    seconds: dict[Primitive, dict[int, float]] = {}
-    for count in rows:
-        for primitive, call in passes(flow, beside, count):
-            seconds.setdefault(primitive, {})[count] = fastest(call)
-    return seconds
-
-
-def passes(flow: CompiledFlow, beside: Beside, count: int) -> Iterator[tuple[Primitive, Callable[[], object]]]:
-    """Yield each primitive that there is, with a pass of so many rows."""
-    codes = np.zeros((count, *flow.code_shape), flow.dtype)
-    latents = flow.invert(codes)
-    yield Primitive.INVERT, partial(flow.invert, codes)
-    yield Primitive.ENCODE, partial(flow.encode, latents)
-    if beside.decoder is not None:
-        yield Primitive.DECODE, partial(beside.decoder.run, latents)
-    if beside.encoder is not None:
-        inputs = np.zeros((count, *beside.encoder.run.input_shape), flow.dtype)
-        yield Primitive.LATENTS, partial(beside.encoder.run, inputs)
-
-
-def fastest(call: Callable[[], object]) -> float:
-    """Return the seconds of the fastest of a few calls."""
-    seconds: list[float] = []
-    while len(seconds) < WARM_UP_PASSES or sum(seconds) < WARM_UP_S:
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def load_with_keras(path: Path, golden: Golden | None, trusted_modules: Iterable[str] = ()) -> Loaded:

@@ -22,7 +22,7 @@ import uvloop
 
 from app.engine.batcher import Batcher, Limits
 from app.engine.jobs import Function, Results
-from app.model import fastest
+from app.primitives import fastest
 from benchmarks.plans import additive_flow
 from gyoza.inference.plan import Floats
 

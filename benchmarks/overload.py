@@ -23,7 +23,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import orjson
 
-from app.model import fastest
+from app.primitives import fastest
 from benchmarks.plans import additive_flow
 from benchmarks.service.requests import free_port
 from benchmarks.service.servers import gyoza

@@ -12,7 +12,8 @@ import numpy as np
 from app.engine import Engine
 from app.errors import Conflict, TooLarge
 from app.halves import Half
-from app.model import Model, Primitive
+from app.model import Model
+from app.primitives import Primitive
 from app.repository import Entry
 from app.tensors import FactorLayout, check_results, check_shape, round_trip_error
 from app.timings import Timings

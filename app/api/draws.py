@@ -10,7 +10,7 @@ import numpy as np
 
 from app.api.call import Call, Fields, beside
 from app.errors import FieldError, InvalidInput
-from app.model import Primitive
+from app.primitives import Primitive
 from app.schemas import LARGEST_SEED, Axis, SampleRequest, TraverseRequest
 from app.tensors import FactorLayout, check_results, check_shape
 from gyoza.inference.plan import Floats

@@ -13,7 +13,7 @@ from app.api.call import Call, Fields, beside, checked_round_trip_error
 from app.api.draws import drawn_seed, draws
 from app.engine.batcher import too_late
 from app.errors import FieldError, InvalidInput
-from app.model import Primitive
+from app.primitives import Primitive
 from app.schemas import Blend, Draw, Edit, EditRequest
 from app.tensors import Factor, check_results, check_shape
 from gyoza.inference import CompiledFlow

@@ -15,7 +15,8 @@ from app.commands.versions import Version, half_loader_of, loader_of, newest
 from app.errors import UnloadableModel
 from app.halves import Beside, Half, HalfLoader, load_beside, load_half_with_keras
 from app.manifest import MANIFEST, Manifest, check_recorded, digest, digests_in, read_manifest
-from app.model import Loaded, Loader, choose_layout, load_files, telling_unreadable, warm_up, warm_up_rows
+from app.model import Loaded, Loader, choose_layout, load_files, telling_unreadable
+from app.primitives import warm_up, warm_up_rows
 from app.settings import Settings
 from gyoza.inference.checks import GOLDEN_CHECK, Check
 

@@ -17,7 +17,8 @@ from app.commands.options import Json, ModelsDir, TrustedModules, pairs_of, trus
 from app.commands.versions import half_loader_of, loader_of
 from app.errors import UnloadableModel
 from app.library import needing_keras
-from app.model import Model, load, warm_up_rows
+from app.model import Model, load
+from app.primitives import warm_up_rows
 from app.settings import Settings
 from gyoza.data.files import read_latents
 from gyoza.factors import FACTOR_NAME, RESIDUAL, check_factor_name

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from threading import Thread
 from typing import Any, NamedTuple
@@ -15,7 +16,8 @@ from app.engine.jobs import Function, Results
 from app.engine.pace import Pace
 from app.engine.spread import SMALLEST_PART, Spread
 from app.engine.stats import Stats
-from app.model import Model, Primitive
+from app.model import Model
+from app.primitives import Primitive
 from app.repository import Entry, not_ready
 from app.tensors import log_likelihood
 from app.timings import Timings
@@ -43,7 +45,7 @@ class Engine:
 
     Args:
         threads: So many passes are computed at once, and so many parts of one.
-        max_batch_rows: The most rows in one pass.
+        max_batch_rows: The most rows in one pass, of which no primitive gets more than at its warm-up.
         max_queue_rows: The most rows that wait in one queue.
         longest_pass_s: A pass that takes longer, and longer than ``SLOW_S``, is a fault.
         batch_delay_s: So long an incomplete batch waits for more rows.
@@ -136,7 +138,9 @@ class Engine:
             function = function_of(model, lane.primitive)
             seconds = model.seconds[lane.primitive]
             spread = Spread(function, self._helpers, self._threads, max(SMALLEST_PART, Pace(seconds).quick_rows))
-            lanes[lane] = Batcher(spread, self._pool, seconds, self._limits, self._observer_of(lane))
+            most = self._limits.max_batch_rows
+            limits = replace(self._limits, max_batch_rows=min(most, max(seconds, default=most)))
+            lanes[lane] = Batcher(spread, self._pool, seconds, limits, self._observer_of(lane))
             self._open.add(lanes[lane])
         return lanes[lane]
 

@@ -9,7 +9,8 @@ from threading import Lock
 
 from app.errors import Conflict, NotFound, UnloadableModel, sendable
 from app.halves import HalfLoader, load_half_with_keras
-from app.model import Loader, Model, is_unchanged, load, load_with_keras, warm_up_rows
+from app.model import Loader, Model, is_unchanged, load, load_with_keras
+from app.primitives import warm_up_rows
 from app.repository.catalogue import Catalogue
 from app.repository.entries import UNLOADED, Entry, Key, Known, State
 from app.repository.finding import find_entries

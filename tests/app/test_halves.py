@@ -12,7 +12,8 @@ from safetensors.numpy import save_file
 
 from app.errors import UnloadableModel
 from app.halves import load_half_with_keras
-from app.model import Model, Primitive, is_unchanged, load
+from app.model import Model, is_unchanged, load
+from app.primitives import Primitive
 from gyoza.inference import CompiledHalf, HalfPlan, LoadedHalf, Proof, write_half
 from gyoza.inference.checks import Check
 from gyoza.inference.plan import Dense, DenseNetwork

@@ -17,7 +17,8 @@ from safetensors.numpy import save_file
 from app import model as model_module
 from app.errors import UnloadableModel
 from app.manifest import read_golden
-from app.model import Loaded, Loader, Primitive, load, load_with_keras
+from app.model import Loaded, Loader, load, load_with_keras
+from app.primitives import Primitive
 from gyoza.inference import Proof, write_plan
 from gyoza.inference.checks import Check, Golden
 from gyoza.inference.plan import Origin

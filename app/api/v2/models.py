@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from app.api.call import Call, layout_of
 from app.errors import Conflict, NotFound
-from app.model import Model, Primitive
+from app.model import Model
+from app.primitives import Primitive
 from app.repository import Entry, Repository
 from gyoza.inference.plan import Floats
 

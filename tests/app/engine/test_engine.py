@@ -12,7 +12,7 @@ import pytest
 
 from app.engine import Engine
 from app.errors import NotReady
-from app.model import Primitive
+from app.primitives import Primitive
 from app.tensors import log_likelihood
 from tests.app.worlds import INPUTS, coupled, decoder, encoder, loaded, put, put_halves, rows
 

@@ -15,7 +15,7 @@ from app.metrics import Metrics
 from app.metrics.families import FAMILIES, LOAD_SECONDS, QUEUE_ROWS, SECONDS, Kind
 from app.metrics.shared import sheet_files
 from app.metrics.sheet import Key
-from app.model import Primitive
+from app.primitives import Primitive
 from app.timings import Timings
 from tests.app.servers import ROOT
 
