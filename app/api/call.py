@@ -170,12 +170,9 @@ def encoder_of(entry: Entry, model: Model) -> Half:
     Raises:
         Conflict: It has none.
     """
-    if model.beside.encoder is None:
-        raise Conflict(
-            f"{entry.name} must have an encoder for this, and has none. Put encoder.keras, a Keras model from inputs to "
-            "latents, beside its flow.keras and load it again; or send latents to the other endpoints."
-        )
-    return model.beside.encoder
+    return present(
+        entry, model.beside.encoder, "encoder", "from inputs to latents", "send latents to the other endpoints"
+    )
 
 
 def decoder_of(entry: Entry, model: Model) -> Half:
@@ -184,12 +181,17 @@ def decoder_of(entry: Entry, model: Model) -> Half:
     Raises:
         Conflict: It has none.
     """
-    if model.beside.decoder is None:
+    return present(entry, model.beside.decoder, "decoder", "from latents to outputs", "ask without ?decode=true")
+
+
+def present(entry: Entry, half: Half | None, name: str, maps: str, instead: str) -> Half:
+    """Return a half, or say how a model gets one and what can be done without."""
+    if half is None:
         raise Conflict(
-            f"{entry.name} must have a decoder for this, and has none. Put decoder.keras, a Keras model from latents to "
-            "outputs, beside its flow.keras and load it again; or ask without ?decode=true."
+            f"The {name} of {entry.name} must be there for this, and it has none. Put {name}.keras, a Keras model {maps}, "
+            f"beside its flow.keras and load it again; or {instead}."
         )
-    return model.beside.decoder
+    return half
 
 
 def examples_of(entry: Entry, model: Model) -> Fields:
