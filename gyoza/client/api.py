@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from gyoza.client.arrays import as_rows
 from gyoza.client.axes import Axis
-from gyoza.client.calls import Call, described, made, read, result, split, whole
+from gyoza.client.calls import Call, counted, described, made, read, result, split, whole
 from gyoza.client.descriptions import Layout, Model, ModelDetails
 from gyoza.client.edits import Edit, documents
 from gyoza.client.exchange import probe
@@ -302,9 +302,11 @@ class Api:
         self, endpoint: str, fields: Fields, query: Mapping[str, str], progress: Progress, *, is_whole: bool = False
     ) -> Flow[dict[str, Any]]:
         call, rows = self._call(endpoint, query), row_count(fields)
+        counter = Counter(rows, progress)
+        if is_whole:
+            return counted(whole(call, self.target, fields), counter, rows)
         most = self.rows_per_call or min(MOST_ROWS, max(1, int(MOST_BYTES / row_bytes(fields, rows, call.format))))
-        pieces = [slice(0, rows)] if is_whole else parts(rows, most)
-        return split(call, self.target, fields, pieces, Counter(rows, progress))
+        return split(call, self.target, fields, parts(rows, most), counter)
 
     def _read(self, request: Request, of: Callable[[Any], T]) -> Flow[T]:
         return described(request, self.retries, of)

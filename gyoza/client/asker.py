@@ -36,7 +36,8 @@ class Options(TypedDict, total=False):
     retries: Retries
     """When to try again; ``Retries(count=0)`` for never."""
     rows_per_call: int | None
-    """Of more rows, so many are sent at once; None: a batch of the service's, and less where rows are long."""
+    """Of more rows, so many are sent at once; None: a batch of the service's, and less where rows are long. Parts that the
+    service finds too large, perhaps for what they would bring back, are halved."""
 
 
 class Asker:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from gyoza.client.errors import UnexpectedAnswer
+from gyoza.client.errors import TooLarge, UnexpectedAnswer
 from gyoza.client.exchange import exchange
 from gyoza.client.flows import Flow, Together
 from gyoza.client.formats import DECODERS, Fields, Format
@@ -14,10 +14,10 @@ from gyoza.client.messages import Answer, Request
 from gyoza.client.problems import excerpt
 from gyoza.client.progress import Counter
 from gyoza.client.retries import Retries
-from gyoza.client.splitting import cut, joined, row_count
+from gyoza.client.splitting import cut, halved, joined, row_count
 from gyoza.client.targets import Target
 
-__all__ = ["Call", "described", "made", "read", "result", "split", "whole"]
+__all__ = ["Call", "counted", "described", "made", "read", "result", "split", "whole"]
 
 T = TypeVar("T")
 
@@ -48,21 +48,34 @@ def split(call: Call, target: Target, sent: Fields, parts: list[slice], counter:
     """Send fields in several requests, and return the fields of all answers, the rows in their order.
 
     The first part is sent alone: its answer names the model and version that all others then ask, so that no call has rows of
-    two versions, also where a new one takes over meanwhile.
+    two versions, also where a new one takes over meanwhile. If the service finds it too large, which may be for what would
+    come back, all are cut in two.
     """
     rows = row_count(sent)
 
     def one(target: Target, part: slice) -> Flow[dict[str, Any]]:
-        found = yield from whole(call, target, cut(sent, rows, part))
-        counter.add(part.stop - part.start)
-        return found
+        return counted(whole(call, target, cut(sent, rows, part)), counter, part.stop - part.start)
 
-    first = yield from one(target, parts[0])
+    while True:
+        try:
+            first = yield from one(target, parts[0])
+            break
+        except TooLarge:
+            parts, larger = halved(parts), parts
+            if parts[0] == larger[0]:
+                raise
     if len(parts) == 1:
         return first
     same = Target(first["model"], first["version"])
     others = yield Together(one(same, part) for part in parts[1:])
     return joined([first, *others])
+
+
+def counted(flow: Flow[T], counter: Counter, rows: int) -> Flow[T]:
+    """Count rows once a flow has brought them."""
+    found = yield from flow
+    counter.add(rows)
+    return found
 
 
 def read(request: Request, retries: Retries) -> Flow[dict[str, Any]]:

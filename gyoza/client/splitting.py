@@ -7,7 +7,7 @@ import numpy as np
 
 from gyoza.client.formats import Fields, Format
 
-__all__ = ["MOST_BYTES", "MOST_ROWS", "cut", "joined", "parts", "row_bytes", "row_count"]
+__all__ = ["MOST_BYTES", "MOST_ROWS", "cut", "halved", "joined", "parts", "row_bytes", "row_count"]
 
 MOST_ROWS = 1024
 """Rows of a part: a batch of the service's, unless it is told otherwise. More at once are no faster there."""
@@ -26,6 +26,20 @@ def parts(rows: int, most: int) -> list[slice]:
     sizes = [rows // count + (number < rows % count) for number in range(count)]
     ends = np.cumsum(sizes).tolist()
     return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def halved(pieces: Sequence[slice]) -> list[slice]:
+    """Cut every part in two, but those of a single row.
+
+    Example:
+        >>> halved([slice(0, 3), slice(3, 4)])
+        [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None)]
+    """
+    middles = [-(-(piece.start + piece.stop) // 2) for piece in pieces]
+    cuts = [
+        (slice(piece.start, middle), slice(middle, piece.stop)) for piece, middle in zip(pieces, middles, strict=True)
+    ]
+    return [half for both in cuts for half in both if half.stop > half.start]
 
 
 def arrays(fields: Fields, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,10 +1,11 @@
 """Answers to results."""
 
 import httpx
+import orjson
 import pytest
 
-from gyoza.client import Client, UnexpectedAnswer
-from tests.client.scripted import ENCODED, Script, encoded
+from gyoza.client import Client, TooLarge, UnexpectedAnswer
+from tests.client.scripted import ENCODED, Script, encoded, problem
 
 ROWS = [[1.0]]
 
@@ -57,3 +58,23 @@ def test_all_parts_are_answered_by_one_version() -> None:
     assert [request.url.path for request in script.requests] == ["/encode", *2 * ["/models/tiny/versions/1/encode"]]
     assert found.codes.shape == (3, 1)
     assert (found.model, found.version) == ("tiny", "1")
+
+
+def test_parts_that_are_too_large_for_the_service_are_halved() -> None:
+    """Where the service refuses the first part, all are cut in two until it takes them; the progress counts each row once."""
+    refused = [problem(413, "too-large") for _ in range(2)]
+    script, told = Script([*refused, *(encoded() for _ in range(4))]), list[tuple[int, int]]()
+    client = Client("http://here", transport=script.transport, format="lists", rows_per_call=4)
+    found = client.encode([[float(row)] for row in range(4)], progress=lambda done, rows: told.append((done, rows)))
+    sent = [len(orjson.loads(request.content)["latents"]) for request in script.requests]
+    assert sent == [4, 2, 1, 1, 1, 1]
+    assert found.codes.shape == (4, 1)
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_row_that_is_too_large_by_itself_is_told() -> None:
+    """A single row can't be cut: the service's words are raised."""
+    script = Script([problem(413, "too-large") for _ in range(3)])
+    with pytest.raises(TooLarge, match="This must hold"):
+        Client("http://here", transport=script.transport).encode([[1.0], [2.0], [3.0]])
+    assert len(script.requests) == 3

@@ -141,14 +141,13 @@ def test_many_rows_are_sent_in_parts(address: str, keys: dict[str, str]) -> None
 
 
 def test_more_than_the_service_takes_at_once(client: Client) -> None:
-    """More rows than a request may have are no more than several requests."""
-    latents = np.zeros((70_000, 4), np.float32)
-    assert client.encode(latents).codes.shape == (70_000, 4)
-    with (
-        Client(client._url, rows_per_call=70_000, headers=client._headers) as hasty,
-        pytest.raises(TooLarge, match="at most 65536 rows"),
-    ):
-        hasty.encode(latents)
+    """More rows than a request may have are no more than several requests, also where parts are wanted larger."""
+    latents = rows(70_000).astype(np.float32)
+    codes = client.encode(latents).codes
+    with Client(client._url, rows_per_call=70_000, headers=client._headers) as hasty:
+        np.testing.assert_allclose(hasty.encode(latents).codes, codes, rtol=1e-6)
+    with pytest.raises(TooLarge, match="at most 65536 rows"):
+        client.sample(70_000)
 
 
 @pytest.mark.parametrize(
