@@ -1,5 +1,6 @@
 """The one place where httpx's requests, answers and errors become this package's."""
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -7,7 +8,14 @@ from typing import Any
 
 import httpx
 
-from gyoza.client.errors import ConnectionFailed, GyozaClientError, TimedOut, UnexpectedAnswer, UnsendableRequest
+from gyoza.client.errors import (
+    ConnectionFailed,
+    GyozaClientError,
+    NotTrusted,
+    TimedOut,
+    UnexpectedAnswer,
+    UnsendableRequest,
+)
 from gyoza.client.messages import Answer, Request
 
 __all__ = ["ERRORS", "answer_of", "headers_of", "to_httpx", "translated"]
@@ -39,9 +47,15 @@ def translated(request: Request, url: str) -> Iterator[None]:
     try:
         yield
     except tuple(ERRORS) as error:
-        found = next(ERRORS[kind] for kind in ERRORS if isinstance(error, kind))
+        found = NotTrusted if is_distrust(error) else next(ERRORS[kind] for kind in ERRORS if isinstance(error, kind))
         text = str(error) or "no words"
         raise found(f"{request} at {url} got no answer of the service: {type(error).__name__}, {text}") from error
+
+
+def is_distrust(error: BaseException) -> bool:
+    """Whether an error is of a certificate that was not trusted, at whatever depth httpx was told."""
+    below = error.__cause__ or error.__context__
+    return isinstance(error, ssl.SSLCertVerificationError) or (below is not None and is_distrust(below))
 
 
 def to_httpx(request: Request, url: str, headers: Mapping[str, str]) -> dict[str, Any]:

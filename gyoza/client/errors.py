@@ -3,6 +3,7 @@
     GyozaClientError
     ├── UnsendableRequest           no request can be made of it: a URL without http://, a header with a line break
     ├── ConnectionFailed            no answer came: nobody listens, TLS failed, the connection broke
+    │   └── NotTrusted              the certificate is none to trust, or another host's
     ├── TimedOut                    no answer came in the client's own time
     ├── UnexpectedAnswer            an answer came that is not the service's, such as a proxy's page
     └── ProblemError                the service says what is wrong
@@ -41,6 +42,7 @@ __all__ = [
     "MethodNotAllowed",
     "NotFound",
     "NotReady",
+    "NotTrusted",
     "Overloaded",
     "Problem",
     "ProblemError",
@@ -88,6 +90,10 @@ class UnsendableRequest(GyozaClientError):
 
 class ConnectionFailed(GyozaClientError):
     """No answer came, and the connection is to blame."""
+
+
+class NotTrusted(ConnectionFailed):
+    """The certificate is none to trust, or that of another host."""
 
 
 class TimedOut(GyozaClientError):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gyoza.client.errors import ConnectionFailed, GyozaClientError, ProblemError, UnexpectedAnswer
+from gyoza.client.errors import ConnectionFailed, GyozaClientError, NotTrusted, ProblemError, UnexpectedAnswer
 
 __all__ = ["Retries"]
 
@@ -64,4 +64,4 @@ def may_pass(error: GyozaClientError) -> bool:
     """Whether another try may succeed where this error came of the last one."""
     if isinstance(error, ProblemError | UnexpectedAnswer):
         return error.status in PASSING
-    return isinstance(error, ConnectionFailed)
+    return isinstance(error, ConnectionFailed) and not isinstance(error, NotTrusted)

@@ -1,7 +1,9 @@
 """The client that waits, against a server process."""
 
 import socket
+import ssl
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,12 +18,15 @@ from gyoza.client import (
     InvalidInput,
     NotFound,
     NotReady,
+    NotTrusted,
     Retries,
     TimedOut,
     TooLarge,
     Unauthorized,
 )
 from gyoza.client.formats import FormatName
+from tests.app.certificates import make_certificate
+from tests.app.servers import serving
 from tests.app.worlds import FACTORS, LATENTS, LOCATION, SCALE, rows
 
 FORMATS: tuple[FormatName, ...] = ("safetensors", "json", "lists")
@@ -123,6 +128,21 @@ def test_nobody_is_not_alive() -> None:
         assert not client.is_ready()
         with pytest.raises(ConnectionFailed, match=rf"GET /models at {address}.*ConnectError"):
             client.models()
+
+
+def test_a_certificate_that_is_not_trusted_is_told_at_once(world: Path, tmp_path: Path) -> None:
+    """Whoever signed it, no further try is made; and with the certificate at hand, the same server answers."""
+    certificate, key = make_certificate(tmp_path)
+    with serving(world, "--default-model", "tiny", "--tls-certificate", str(certificate), "--tls-key", str(key)) as (
+        _,
+        address,
+        _,
+    ):
+        with Client(address, retries=Retries(first=3600.0, seconds=7200.0)) as client, pytest.raises(NotTrusted):
+            client.models()
+        trusting = httpx.Client(verify=ssl.create_default_context(cafile=str(certificate)))
+        with trusting, Client(address, http_client=trusting) as client:
+            assert client.encode(LATENTS).model == "tiny"
 
 
 def test_many_rows_are_sent_in_parts(address: str, keys: dict[str, str]) -> None:

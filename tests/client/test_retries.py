@@ -2,7 +2,16 @@
 
 import pytest
 
-from gyoza.client import ConnectionFailed, InvalidInput, NotReady, Overloaded, Retries, TimedOut, UnexpectedAnswer
+from gyoza.client import (
+    ConnectionFailed,
+    InvalidInput,
+    NotReady,
+    NotTrusted,
+    Overloaded,
+    Retries,
+    TimedOut,
+    UnexpectedAnswer,
+)
 from gyoza.client.errors import GyozaClientError, Problem
 
 
@@ -22,6 +31,7 @@ def overloaded(seconds: float | None = None) -> Overloaded:
         (UnexpectedAnswer("unreadable", 200), False),
         (InvalidInput(Problem("invalid-input", 422, "", "")), False),
         (TimedOut(), False),
+        (NotTrusted(), False),
     ],
 )
 def test_only_what_may_pass_is_tried_again(error: GyozaClientError, again: bool) -> None:
