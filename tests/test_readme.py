@@ -1,8 +1,9 @@
-"""The README's words are true: its commands and scripts run as they stand there, against a real server."""
+"""The guides' words are true: their commands and scripts run as they stand there, against a real server."""
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,16 +20,18 @@ from app.cli import SUMMARIES
 from gyoza.loading import load_flow
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, SERVICE, LIBRARY = GUIDES = [
+    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "app/README.md", "gyoza/README.md")
+]
 ADDRESS = "http://127.0.0.1:8000"
 START_SECONDS = 120
 SHORTER = "--blocks 2 --width 64 --epochs 15 --seed 1"
 """What makes a smaller flow of the README's data that still tells its factors."""
 
 
-def blocks(language: str) -> list[str]:
-    """The README's code blocks of one language, in order."""
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, *guides: str) -> list[str]:
+    """The code blocks of one language in guides, by default in all of them, in order."""
+    return re.findall(rf"```{language}\n(.*?)```", "\n".join(guides or GUIDES), re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,7 @@ def layout_of(address: str) -> list[dict[str, Any]]:
 
 def test_the_client_swaps_a_color(address: str) -> None:
     """Four lines give a digit that has the other one's color, and for the rest is what it was."""
-    (script,) = (block for block in blocks("python") if "gyoza.client" in block)
+    (script,) = (block for block in blocks("python", README) if "gyoza.client" in block)
     assert len([line for line in script.splitlines() if line]) == 4
     told = """
 names = ("residual", "digit", "color", "angle")
@@ -105,6 +108,16 @@ client.close()
         check=True,
     )
     assert done.stdout == "['residual', 'digit', 'angle'] True\n"
+
+
+def test_the_client_is_awaited(address: str) -> None:
+    """The script draws the handwriting of all examples anew, and prints the images' shape and the likelihoods."""
+    (script,) = (block for block in blocks("python") if "AsyncClient" in block)
+    command = [sys.executable, "-W", "error", "-c", script.replace(ADDRESS, address)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    shape, numbers = re.fullmatch(r"\((.*?)\) \[(.*)\]\n", done.stdout, re.DOTALL).groups()  # type: ignore[union-attr]
+    assert shape == "16, 8, 8, 3"
+    assert np.isfinite([float(number) for number in numbers.split()]).sum() == 16
 
 
 def test_the_script_swaps_a_color(address: str) -> None:
@@ -124,7 +137,7 @@ def test_the_script_sends_safetensors(address: str) -> None:
         [sys.executable, "-c", script.replace(ADDRESS, address)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     shapes = {"codes": (1000, 32), "logdet": (1000,), "log_likelihood": (1000,)}
-    assert eval(done.stdout) == shapes  # noqa: S307 - printed by the README's own words.
+    assert eval(done.stdout) == shapes  # noqa: S307 - printed by the guide's own words.
 
 
 def test_the_raw_request_is_answered_in_bytes(address: str, tmp_path: Path) -> None:
@@ -148,19 +161,18 @@ def test_the_library_example_makes_a_flow_that_serves(tmp_path: Path, monkeypatc
     """The library's example builds, trains and saves a flow, and what it saves passes every load check."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for script in (block for block in blocks("python") if "httpx" not in block and "gyoza.client" not in block):
-        exec(script, names)  # noqa: S102 - the README's own words, which must run.
+    for script in (block for block in blocks("python", LIBRARY) if "gyoza.client" not in block):
+        exec(script, names)  # noqa: S102 - the guide's own words, which must run.
     loaded = load_flow(tmp_path / "models" / "mine" / "1" / "flow.keras")
     assert dict(loaded.factors or {}) == {"residual": 20, "digit": 9, "color": 3}
     assert all(check.passed for check in loaded.checks), loaded.checks
 
 
-def test_latents_of_ones_own_become_a_model_in_four_commands(tmp_path: Path) -> None:
+def test_latents_of_ones_own_become_a_model_in_three_commands(tmp_path: Path) -> None:
     """The section's commands, as pasted but for a shorter training, make a flow that tells its factors and is served."""
     (script,) = (block for block in blocks("python") if "np.save(" in block)
     (commands,) = (block for block in blocks("sh") if "gyoza fit" in block)
-    install, fit, serve, ask = commands.splitlines()
-    assert install == "pip install '.[cpu]'"
+    fit, serve, ask = commands.splitlines()
     (tmp_path / "models").mkdir()
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
     gyoza = Path(sys.executable).with_name("gyoza")
@@ -191,24 +203,59 @@ def run_in(folder: Path, script: str) -> str:
 
 def test_a_flow_of_ones_own_is_packaged_and_served(tmp_path: Path) -> None:
     """The section's commands, as pasted, make a version of a flow that is proven, shown and served."""
-    from gyoza.modelling.flow_layers import ActivationNormalization, FlowModel, Reflection
+    from gyoza.modelling.flow_layers import ActivationNormalization, DisentanglingFlowModel, Reflection
 
     (commands,) = (block for block in blocks("sh") if "gyoza package" in block)
     *before, serve = commands.splitlines()
-    at: dict[str, Any] = {"shape": [32], "axes": [1]}
-    flow = FlowModel([ActivationNormalization(**at), Reflection(**at, reflection_count=8)])
-    flow.build((None, 32))
-    flow.save(tmp_path / "flow.keras")
+    at: dict[str, Any] = {"shape": [8], "axes": [1]}
+    factors = {"residual": 5, "kind": 2, "size": 1}
+    flow = DisentanglingFlowModel(
+        [ActivationNormalization(**at), Reflection(**at, reflection_count=8)], factors=factors
+    )
+    flow.build((None, 8))
+    (tmp_path / "models").mkdir()
+    flow.save(tmp_path / "models/pets.keras")
     shown = run_in(tmp_path, "\n".join(before))
-    assert "Written: models/mine/1" in shown
+    assert "Written: models/animals/1" in shown
     assert "FAILED" not in shown
     assert "Reflection" in shown
+    assert (tmp_path / "models/animals/1/plan.safetensors").exists()
     with serving([str(Path(sys.executable).with_name("gyoza")), *serve.split()[1:]], tmp_path) as own:
-        command = (
-            f"curl -s {own}/models/mine/factors -H 'Content-Type: application/json' -d '{{\"latents\": [{[0] * 32}]}}'"
-        )
-        answer = json.loads(run_in(tmp_path, command))
-    assert {name: len(rows[0]) for name, rows in answer["factors"].items()} == {"residual": 20, "digit": 9, "color": 3}
+        answer = httpx.post(f"{own}/models/animals/factors", json={"latents": [[0.0] * 8]}).json()
+    assert {name: len(rows[0]) for name, rows in answer["factors"].items()} == factors
+
+
+@contextmanager
+def keyed(mark: str, file: str, folder: Path) -> Iterator[tuple[str, list[str], str]]:
+    """Follow the commands that make a key and serve by it: their address, the commands that follow them, and the key."""
+    (commands,) = (block for block in blocks("sh", SERVICE) if mark in block)
+    make, serve, *then = commands.splitlines()
+    key, line = (told.split()[-1] for told in run_in(folder, make).splitlines())
+    (folder / file).write_text(f"{line}\n")
+    with serving([str(Path(sys.executable).with_name("gyoza")), *serve.split()[1:]], folder) as own:
+        yield own, [command.replace(ADDRESS, own) for command in then], key
+
+
+def test_keys_open_the_service(tmp_path: Path) -> None:
+    """The section's commands, as pasted, make a key that opens what is closed to others."""
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    with keyed("--api-keys-file", "keys.txt", tmp_path) as (own, (ask,), key):
+        assert httpx.get(f"{own}/models").status_code == 401
+        answer = json.loads(run_in(tmp_path, f"KEY={key}\n{ask}"))
+    assert "digits" in {model["name"] for model in answer["models"]}
+
+
+def test_a_version_comes_and_a_model_goes_without_a_restart(tmp_path: Path) -> None:
+    """The section's commands, as pasted, bring a new version into a server that runs, and then take the model out of it."""
+    shutil.copytree(ROOT / "models", tmp_path / "models")
+    shutil.copytree(ROOT / "models/digits/2", tmp_path / "new/3")
+    with keyed("--repository-control", "admins.txt", tmp_path) as (own, (move, load, unload), key):
+        loaded = json.loads(run_in(tmp_path, f"KEY={key}\n{move.partition('#')[0]}\n{load}"))
+        assert {version["version"]: version["state"] for version in loaded["versions"]}["3"] == "READY"
+        assert httpx.get(f"{own}/models/digits/examples").json()["version"] == "3"
+        unloaded = json.loads(run_in(tmp_path, f"KEY={key}\n{unload}"))
+        assert unloaded["state"] == "UNAVAILABLE"
+        assert httpx.get(f"{own}/models/digits/examples").status_code == 503
 
 
 def test_files_go_through_a_flow_and_back(tmp_path: Path) -> None:
@@ -223,8 +270,18 @@ def test_files_go_through_a_flow_and_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.load(tmp_path / "back.npy"), latents, atol=1e-4)
 
 
+def test_no_block_is_left_out() -> None:
+    """Every command and script of the guides is in a test here, but for those that install: a new one needs a test too."""
+    install = ("make serve", "docker build")
+    curls = ("/digits/factors", "/digits/edit", "/v2/")
+    tried = (*curls, "gyoza fit", "gyoza package", "gyoza encode", "--api-keys-file", "--repository-control")
+    assert [block for block in blocks("sh") if not any(mark in block for mark in (*install, *tried))] == []
+    scripts = ("gyoza.client", "import httpx", "np.save(")
+    assert [block for block in blocks("python", README, SERVICE) if not any(mark in block for mark in scripts)] == []
+
+
 def test_every_command_is_in_the_table() -> None:
     """The section on the command line names every command and no other."""
-    section = README.partition("## The command line")[2].partition("\n## ")[0]
+    section = LIBRARY.partition("## The command line")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     assert sorted(re.findall(r"`gyoza (\w+)`", " ".join(rows))) == sorted(SUMMARIES)

@@ -111,12 +111,14 @@ def test_the_position_runs_to_the_right(sign: int, arcs: tuple[arc.Arc, arc.Arc]
     assert np.sign(right - left) == sign
 
 
-def test_the_committed_picture_is_small_and_in_the_readme() -> None:
-    """What the README shows is there, as large as the script draws it, below 150 kB."""
+def test_the_committed_picture_is_small_and_in_the_guide() -> None:
+    """What the library's guide shows is there, as large as the script draws it, below 150 kB."""
     (picture,) = Path(gyoza.examples.__path__[0]).glob("*.png")
     assert size_of(picture) == (1400, 420)
     assert picture.stat().st_size < 150_000
-    assert f"]({picture.relative_to(ROOT).as_posix()})" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"]({picture.relative_to(ROOT / 'gyoza').as_posix()})" in (ROOT / "gyoza/README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_command_trains_measures_and_draws(
