@@ -1,13 +1,23 @@
-"""Every call of KServe's ``InferenceRESTClient`` against the service at ``host:port``."""
+"""Every call of KServe's ``InferenceRESTClient`` against the service at ``host:port``, and its fields in our manifest."""
 
 import asyncio
 import sys
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
-from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+import yaml
+from kserve import (
+    InferenceRESTClient,
+    InferInput,
+    InferRequest,
+    RESTConfig,
+    V1beta1InferenceService,
+    V1beta1InferenceServiceSpec,
+    V1beta1PredictorSpec,
+)
 from kserve.constants.constants import PredictorProtocol
 from kserve.errors import UnsupportedProtocol
 from kserve.protocol.infer_type import RequestedOutput
@@ -15,6 +25,7 @@ from kserve.protocol.infer_type import RequestedOutput
 from tests.clients.scripts.native import INPUTS, ROWS, SIZE, Array, Case, case_of
 from tests.clients.scripts.recorded import Recorded
 
+MANIFEST = Path(__file__).parents[3] / "deploy" / "kubernetes" / "kserve" / "inference-service.yaml"
 MODELS = ("digits.encode", "digits.factors", "digits.invert")
 INTEGERS = np.arange(2 * SIZE).reshape(2, SIZE) % 4
 LENGTH = "inference-header-content-length"
@@ -155,6 +166,16 @@ async def sent_nan(client: Any, url: str, case: Case) -> Any:
     return await client.infer(url, request, model_name=case.model)
 
 
+def check_manifest() -> None:
+    """Require that KServe has every field that the InferenceService of ``deploy/`` sets."""
+    service = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
+    spec, predictor = service["spec"], service["spec"]["predictor"]
+    kinds = ((service, V1beta1InferenceService), (spec, V1beta1InferenceServiceSpec), (predictor, V1beta1PredictorSpec))
+    for part, kind in kinds:
+        unknown = set(part) - set(kind.attribute_map.values())
+        assert not unknown, f"{kind.__name__} must have the fields that are set. Received: {unknown}"
+
+
 async def main(address: str) -> None:
     """Go through all of it, with the protocol's second version named in either way."""
     for protocol in ("v2", PredictorProtocol.REST_V2):
@@ -167,4 +188,5 @@ async def main(address: str) -> None:
 
 
 if __name__ == "__main__":
+    check_manifest()
     asyncio.run(main(sys.argv[1]))
