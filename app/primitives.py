@@ -1,7 +1,7 @@
 """What a model computes, and how long that takes: the passes of its warm-up."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 
@@ -9,8 +9,10 @@ import numpy as np
 
 from app.halves import Beside
 from gyoza.inference import CompiledFlow
+from gyoza.inference.plan import Floats
 
-WARM_UP_ROWS = (1, 4, 16, 64, 256)
+WARM_UP_STEP = 4
+"""Each pass that is timed has so many times the rows of the one before."""
 WARM_UP_PASSES = 3
 WARM_UP_S = 5e-3
 """Quick passes are repeated for so long: of three, each may have been held up."""
@@ -32,7 +34,10 @@ class Primitive(StrEnum):
 
 def warm_up_rows(max_batch_rows: int) -> tuple[int, ...]:
     """Return of how many rows passes are run at warm-up, where the largest pass has so many."""
-    return *(rows for rows in WARM_UP_ROWS if rows < max_batch_rows), max_batch_rows
+    rows = [1]
+    while rows[-1] * WARM_UP_STEP < max_batch_rows:
+        rows.append(rows[-1] * WARM_UP_STEP)
+    return *(count for count in rows if count < max_batch_rows), max_batch_rows
 
 
 def warm_up(flow: CompiledFlow, beside: Beside, rows: Sequence[int]) -> dict[Primitive, dict[int, float]]:
@@ -46,26 +51,35 @@ def warm_up(flow: CompiledFlow, beside: Beside, rows: Sequence[int]) -> dict[Pri
     Returns:
         The seconds of a pass of so many rows, for each primitive that there is: up to the first that took ``LONG_PASS_S``.
     """
-    seconds: dict[Primitive, dict[int, float]] = {}
+    runs = runs_of(flow, beside)
+    seconds: dict[Primitive, dict[int, float]] = {primitive: {} for primitive in runs}
     for count in rows:
-        for primitive, call in passes(flow, beside, count):
-            timed = seconds.setdefault(primitive, {})
+        for primitive, (run, row) in runs.items():
+            timed = seconds[primitive]
             if max(timed.values(), default=0.0) < LONG_PASS_S:
-                timed[count] = fastest(call)
+                timed[count] = fastest(partial(run, np.repeat(row, count, axis=0)))
     return seconds
 
 
-def passes(flow: CompiledFlow, beside: Beside, count: int) -> Iterator[tuple[Primitive, Callable[[], object]]]:
-    """Yield each primitive that there is, with a pass of so many rows."""
-    codes = np.zeros((count, *flow.code_shape), flow.dtype)
+def runs_of(flow: CompiledFlow, beside: Beside) -> dict[Primitive, tuple[Callable[[Floats], object], Floats]]:
+    """Return what runs each primitive that there is, and a row [1, …] to run it on."""
+    codes = np.zeros((1, *flow.code_shape), flow.dtype)
     latents = flow.invert(codes)
-    yield Primitive.INVERT, partial(flow.invert, codes)
-    yield Primitive.ENCODE, partial(flow.encode, latents)
+    found: dict[Primitive, tuple[Callable[[Floats], object], Floats]] = {
+        Primitive.INVERT: (flow.invert, codes),
+        Primitive.ENCODE: (flow.encode, latents),
+    }
     if beside.decoder is not None:
-        yield Primitive.DECODE, partial(beside.decoder.run, latents)
+        found[Primitive.DECODE] = beside.decoder.run, latents
     if beside.encoder is not None:
-        inputs = np.zeros((count, *beside.encoder.run.input_shape), flow.dtype)
-        yield Primitive.LATENTS, partial(beside.encoder.run, inputs)
+        run = beside.encoder.run
+        found[Primitive.LATENTS] = run, np.zeros((1, *run.input_shape), flow.dtype)
+    return found
+
+
+def limited(seconds: Mapping[Primitive, Mapping[int, float]], rows: int) -> dict[Primitive, tuple[int, float]]:
+    """Return the primitives whose passes may not have so many rows: how many they may have, and the seconds that takes."""
+    return {primitive: (most := max(timed), timed[most]) for primitive, timed in seconds.items() if max(timed) < rows}
 
 
 def fastest(call: Callable[[], object]) -> float:

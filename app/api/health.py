@@ -17,9 +17,11 @@ WITHOUT_REASON = "The server must be ready, and is not. Ask with an API key for 
 
 
 @router.head("/livez", include_in_schema=False)
-@router.get("/livez", summary="Tell whether the process lives")
-async def livez() -> Status:
-    """An answer is the proof."""
+@router.get("/livez", summary="Tell whether the process lives", responses=problems([503]))
+async def livez(request: Request, services: ServicesDependency) -> Status:
+    """An answer is the proof, unless a pass does not come back: that a restart alone mends, where no supervisor does."""
+    if reason := hanging(services):
+        raise NotReady(reason if may_be_told(request) else WITHOUT_REASON, LOADING_RETRY_S)
     return Status(status="alive")
 
 
@@ -45,13 +47,19 @@ def why_not_ready(services: Services) -> str | None:
     """Say why the server is not ready; None: it is."""
     if services.lifecycle.draining:
         return "The server is draining, since it was asked to end. Ask another one."
-    if fault := services.engine.fault:
-        return f"Passes must come back. {fault}. Restart the server if this stays so."
+    if reason := hanging(services):
+        return reason
     if not services.repository.is_ready(strict=services.settings.strict_readiness):
         return why_not(services.repository)
     if services.peers.waiting:
         return f"Every worker must be ready. {'; '.join(services.peers.waiting)}. Try again in a moment."
     return None
+
+
+def hanging(services: Services) -> str | None:
+    """Say which pass does not come back; None: all do."""
+    fault = services.engine.fault
+    return fault and f"Passes must come back. {fault}. Restart the server if this stays so."
 
 
 def why_not(repository: Repository) -> str:

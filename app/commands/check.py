@@ -16,7 +16,7 @@ from app.errors import UnloadableModel
 from app.halves import Beside, Half, HalfLoader, load_beside, load_half_with_keras
 from app.manifest import MANIFEST, Manifest, check_recorded, digest, digests_in, read_manifest
 from app.model import Loaded, Loader, choose_layout, load_files, telling_unreadable
-from app.primitives import warm_up, warm_up_rows
+from app.primitives import limited, warm_up, warm_up_rows
 from app.settings import Settings
 from gyoza.inference.checks import GOLDEN_CHECK, Check
 
@@ -99,8 +99,11 @@ def examined(path: Path, loader: Loader, half_loader: HalfLoader = load_half_wit
         yield Finding("beside the flow", False, told(error))
     try:
         rows = warm_up_rows(BATCH_ROWS)
-        warm_up(loaded.flow, beside, rows)
-        yield Finding("warm-up", True, f"passes of {', '.join(map(str, rows))} rows, both ways")
+        slow = limited(warm_up(loaded.flow, beside, rows), BATCH_ROWS)
+        text = f"passes of {', '.join(map(str, rows))} rows, both ways"
+        for primitive, (most, seconds) in slow.items():
+            text += f"; {primitive} of no more than {most}, which take {seconds:.1f} s"
+        yield Finding("warm-up", True, text)
     except Exception as error:  # noqa: BLE001 - likewise.
         yield Finding("warm-up", False, told(error))
 

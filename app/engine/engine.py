@@ -1,7 +1,7 @@
 """The engine: all that the API sees of computing."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -46,7 +46,7 @@ class Engine:
     Args:
         threads: So many passes are computed at once, and so many parts of one.
         max_batch_rows: The most rows in one pass, of which no primitive gets more than at its warm-up.
-        max_queue_rows: The most rows that wait in one queue.
+        max_queue_rows: The most rows that wait in one queue; fewer, in proportion, where a pass may have fewer.
         longest_pass_s: A pass that takes longer, and longer than ``SLOW_S``, is a fault.
         batch_delay_s: So long an incomplete batch waits for more rows.
         observer_of: Gives what is told, for one queue, of each pass how many rows it had.
@@ -138,11 +138,21 @@ class Engine:
             function = function_of(model, lane.primitive)
             seconds = model.seconds[lane.primitive]
             spread = Spread(function, self._helpers, self._threads, max(SMALLEST_PART, Pace(seconds).quick_rows))
-            most = self._limits.max_batch_rows
-            limits = replace(self._limits, max_batch_rows=min(most, max(seconds, default=most)))
-            lanes[lane] = Batcher(spread, self._pool, seconds, limits, self._observer_of(lane))
+            lanes[lane] = Batcher(
+                spread, self._pool, seconds, limits_of(self._limits, seconds), self._observer_of(lane)
+            )
             self._open.add(lanes[lane])
         return lanes[lane]
+
+
+def limits_of(limits: Limits, seconds: Mapping[int, float]) -> Limits:
+    """Return the limits of passes that were timed: none is larger than those were, and no more of them wait than otherwise.
+
+    A queue of as many rows would be one of many more passes, in which large requests take turns until all are too late.
+    """
+    most = min(limits.max_batch_rows, max(seconds, default=limits.max_batch_rows))
+    waiting = max(1, limits.max_queue_rows * most // limits.max_batch_rows)
+    return replace(limits, max_batch_rows=most, max_queue_rows=waiting)
 
 
 def function_of(model: Model, primitive: Primitive) -> Function:

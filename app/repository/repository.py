@@ -10,7 +10,7 @@ from threading import Lock
 from app.errors import Conflict, NotFound, UnloadableModel, sendable
 from app.halves import HalfLoader, load_half_with_keras
 from app.model import Loader, Model, is_unchanged, load, load_with_keras
-from app.primitives import warm_up_rows
+from app.primitives import limited, warm_up_rows
 from app.repository.catalogue import Catalogue
 from app.repository.entries import UNLOADED, Entry, Key, Known, State
 from app.repository.finding import find_entries
@@ -193,7 +193,13 @@ class Repository:
             logger.exception("%s version %d can't be loaded", sendable(entry.name), entry.version)
             return replace(entry, state=State.UNAVAILABLE, reason=sendable(f"{type(error).__name__}: {error}"))
         logger.info("%s version %d is READY", entry.name, entry.version)
+        self._tell_limits(entry, model)
         return replace(entry, state=State.READY, model=model)
+
+    def _tell_limits(self, entry: Entry, model: Model) -> None:
+        for primitive, (rows, seconds) in limited(model.seconds, self._warm_up_rows[-1]).items():
+            text = "%s version %d: %s of %d rows took %.1f s at warm-up, so no pass of it has more"
+            logger.warning(text, entry.name, entry.version, primitive, rows, seconds)
 
 
 def as_known(found: Mapping[Key, Entry], known: Mapping[Key, Known]) -> Iterator[tuple[Key, Entry]]:

@@ -1,6 +1,7 @@
 """The one place where httpx's requests, answers and errors become this package's."""
 
 import ssl
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -44,18 +45,24 @@ DEFAULTS = {
 @contextmanager
 def translated(request: Request, url: str) -> Iterator[None]:
     """Turn httpx's errors into those of this package."""
+    before = sys.exception()
     try:
         yield
     except tuple(ERRORS) as error:
-        found = NotTrusted if is_distrust(error) else next(ERRORS[kind] for kind in ERRORS if isinstance(error, kind))
+        found = (
+            NotTrusted
+            if is_distrust(error, before)
+            else next(ERRORS[kind] for kind in ERRORS if isinstance(error, kind))
+        )
         text = str(error) or "no words"
         raise found(f"{request} at {url} got no answer of the service: {type(error).__name__}, {text}") from error
 
 
-def is_distrust(error: BaseException) -> bool:
-    """Whether an error is of a certificate that was not trusted, at whatever depth httpx was told."""
-    below = error.__cause__ or error.__context__
-    return isinstance(error, ssl.SSLCertVerificationError) or (below is not None and is_distrust(below))
+def is_distrust(error: BaseException | None, before: BaseException | None) -> bool:
+    """Whether an error is of a certificate that was not trusted, at whatever depth httpx was told; not one from before."""
+    if error is None or error is before:
+        return False
+    return isinstance(error, ssl.SSLCertVerificationError) or is_distrust(error.__cause__ or error.__context__, before)
 
 
 def to_httpx(request: Request, url: str, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -49,12 +49,24 @@ def split(call: Call, target: Target, sent: Fields, parts: list[slice], counter:
 
     The first part is sent alone: its answer names the model and version that all others then ask, so that no call has rows of
     two versions, also where a new one takes over meanwhile. If the service finds it too large, which may be for what would
-    come back, all are cut in two.
+    come back, all are cut in two; if one of the others, that one.
     """
     rows = row_count(sent)
 
     def one(target: Target, part: slice) -> Flow[dict[str, Any]]:
         return counted(whole(call, target, cut(sent, rows, part)), counter, part.stop - part.start)
+
+    def smaller(target: Target, part: slice) -> Flow[dict[str, Any]]:
+        try:
+            return (yield from one(target, part))
+        except TooLarge:
+            halves = halved([part])
+            if len(halves) == 1:
+                raise
+        found = []
+        for half in halves:
+            found.append((yield from smaller(target, half)))
+        return joined(found)
 
     while True:
         try:
@@ -67,7 +79,7 @@ def split(call: Call, target: Target, sent: Fields, parts: list[slice], counter:
     if len(parts) == 1:
         return first
     same = Target(first["model"], first["version"])
-    others = yield Together(one(same, part) for part in parts[1:])
+    others = yield Together(smaller(same, part) for part in parts[1:])
     return joined([first, *others])
 
 

@@ -30,9 +30,10 @@ def problem(status: int, kind: str, **headers: str) -> httpx.Response:
     )
 
 
-def encoded() -> httpx.Response:
-    """A success, as JSON."""
-    return httpx.Response(200, json=ENCODED)
+def encoded(rows: int = 1) -> httpx.Response:
+    """A success of so many rows, as JSON."""
+    many = {name: value * rows if isinstance(value, list) else value for name, value in ENCODED.items()}
+    return httpx.Response(200, json=many)
 
 
 class Script:

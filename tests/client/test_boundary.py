@@ -1,11 +1,12 @@
 """Where httpx's errors end."""
 
+import ssl
 from typing import Any
 
 import httpx
 import pytest
 
-from gyoza.client import ConnectionFailed, TimedOut, UnexpectedAnswer, UnsendableRequest
+from gyoza.client import ConnectionFailed, NotTrusted, TimedOut, UnexpectedAnswer, UnsendableRequest
 from gyoza.client.boundary import ERRORS, headers_of, translated
 from gyoza.client.errors import GyozaClientError
 from gyoza.client.messages import Request
@@ -44,6 +45,20 @@ def test_each_is_what_it_means(error: Exception, expected: type[GyozaClientError
     """Nobody in time to connect to is a connection that failed; an answer that is late is not."""
     with pytest.raises(expected), translated(REQUEST, "http://here"):
         raise error
+
+
+def test_a_certificate_that_was_not_trusted_before_is_another_matter() -> None:
+    """Where a caller turns to another server since the first one's certificate is wrong, errors are of the second alone."""
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    try:
+        fail(ssl.SSLCertVerificationError("the first server's"))
+    except ssl.SSLCertVerificationError:
+        with pytest.raises(ConnectionFailed) as caught, translated(REQUEST, "http://second"):
+            fail(httpx.ConnectError("refused"))
+    assert not isinstance(caught.value, NotTrusted)
 
 
 def test_all_else_is_left_alone() -> None:

@@ -72,6 +72,15 @@ def test_parts_that_are_too_large_for_the_service_are_halved() -> None:
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+def test_a_later_part_is_halved_by_itself() -> None:
+    """Where rows differ in what they take, as numbers in JSON do, the part that is too large is cut, and no other."""
+    script = Script([encoded(2), problem(413, "too-large"), encoded(1), encoded(1)])
+    client = Client("http://here", transport=script.transport, format="lists", rows_per_call=2)
+    found = client.encode([[0.0], [0.0], [0.123456789], [0.123456789]])
+    assert [len(orjson.loads(request.content)["latents"]) for request in script.requests] == [2, 2, 1, 1]
+    assert found.codes.shape == (4, 1)
+
+
 def test_a_row_that_is_too_large_by_itself_is_told() -> None:
     """A single row can't be cut: the service's words are raised."""
     script = Script([problem(413, "too-large") for _ in range(3)])

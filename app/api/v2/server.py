@@ -4,7 +4,7 @@ from starlette.requests import Request
 
 import gyoza
 from app.api.dependencies import services_of
-from app.api.health import readyz
+from app.api.health import livez, readyz
 from app.api.v2.models import names_of
 from app.api.v2.schemas import ModelNames, ServerLive, ServerMetadata, ServerReady
 
@@ -23,8 +23,9 @@ async def server_metadata() -> ServerMetadata:
     return ServerMetadata(name="gyoza", version=gyoza.__version__, extensions=[*EXTENSIONS])
 
 
-async def server_live() -> ServerLive:
-    """An answer is the proof."""
+async def server_live(request: Request) -> ServerLive:
+    """As /livez."""
+    await livez(request, services_of(request))
     return ServerLive(live=True)
 
 

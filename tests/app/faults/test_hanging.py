@@ -110,7 +110,7 @@ def test_a_worker_that_awakes_in_time_goes_on(folder: Path) -> None:
 
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_a_pass_that_does_not_come_back(folder: Path, comes_back: bool) -> None:
-    """Its requests get 504, the server is not ready, others are answered; if it comes back all is well again.
+    """Its requests get 504, the server is neither ready nor alive, others are answered; if it comes back all is well again.
 
     It does not keep the process from its end.
     """
@@ -119,7 +119,8 @@ def test_a_pass_that_does_not_come_back(folder: Path, comes_back: bool) -> None:
     with serving(folder, *limits, **FAULTY) as (server, address, _):
         assert httpx.post(f"{address}/models/stuck/encode", content=BODY, timeout=SECONDS).status_code == 504
         wait_until(lambda: "A pass of stuck version 1 (encode) has not come back" in why_not_ready(address))
-        assert get(address, "/livez").status_code == 200
+        for path in ("/livez", "/v2/health/live"):
+            assert get(address, path).status_code == 503
         client = Client(address)
         for _ in range(20):
             client.ask()
@@ -128,6 +129,7 @@ def test_a_pass_that_does_not_come_back(folder: Path, comes_back: bool) -> None:
         if comes_back:
             gate.touch()
             wait_until(lambda: is_ready(address))
+            assert get(address, "/livez").status_code == 200
             assert httpx.post(f"{address}/models/stuck/encode", content=BODY, timeout=SECONDS).status_code == 200
         server.terminate()
         assert ended(server) == (0, "")
