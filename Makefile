@@ -17,7 +17,7 @@ else
 endif
 install = $(call install-into,$(VENV))
 
-.PHONY: help serve test test-jax clients-test screenshots lint format lock bench bench-peers soak soak-reloads wrk
+.PHONY: help serve test test-jax clients-test image-test image-bench screenshots lint format lock bench bench-peers soak soak-reloads wrk
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -35,6 +35,14 @@ test-jax: $(VENV)/.jax ## Run what must hold on JAX too: the laws of layers, and
 
 clients-test: $(VENV)/.develop $(CLIENTS:%=build/clients/%/.installed) ## Let stock clients of the Open Inference Protocol make every call they have.
 	$(BIN)/pytest -m clients tests/clients
+
+image-test: $(VENV)/.develop ## Build the container images, run them and look into them, by buildah and crun (as root, on Debian).
+	$(BIN)/python -m deploy.container.tools
+	$(BIN)/pytest -m image tests/deploy/container
+
+image-bench: $(VENV)/.develop ## Measure the container images beside each other, and write deploy/README.md's figures anew.
+	$(BIN)/python -m deploy.container.tools
+	$(BIN)/python -m deploy.container.measure $(ARGS)
 
 screenshots: $(VENV)/.develop ## Make the README's pictures of the explorer anew, in Chromium.
 	$(BIN)/python -m tests.app.explorer.screenshots
@@ -65,6 +73,8 @@ format: $(VENV)/.develop ## Mend what ruff can mend.
 lock: | $(BIN)/python ## Pin the newest versions that pyproject.toml allows, with their hashes.
 	@$(install) uv
 	$(call compile,serve,--extra cpu)
+	$(call compile,slim,--constraints requirements/serve.txt)
+	$(call compile,build,,requirements/build.in)
 	$(call compile,develop,--extra cpu --group develop)
 	$(call compile,jax,--extra cpu --extra jax --group develop --constraints requirements/develop.txt)
 	@for client in $(CLIENTS); do $(call compile,clients/$$client,--python-version 3.11,requirements/clients/$$client.in) || exit 1; done

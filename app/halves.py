@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from app.errors import UnloadableModel
-from app.library import needing_keras
+from app.library import PLAN_INSTEAD, needing_keras
 from app.manifest import DECODER, DECODER_PLAN, ENCODER, ENCODER_PLAN, EXAMPLES, Outputs, check_unchanged
 from gyoza.inference import CompiledFlow, CompiledHalf, LoadedHalf, PlanError, load_checked_half
 from gyoza.inference.checks import failures
@@ -175,5 +175,5 @@ def load_half_with_keras(path: Path, trusted_modules: Iterable[str] = ()) -> Loa
     Raises:
         UnloadableModel: Keras is not installed, or the file can't be loaded.
     """
-    with needing_keras(f"loading {path.name}") as loading:
+    with needing_keras(f"loading {path.name}", PLAN_INSTEAD) as loading:
         return cast("LoadedHalf", loading.load_half(path, trusted_modules))

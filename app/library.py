@@ -8,13 +8,16 @@ from typing import Any
 
 from app.errors import UnloadableModel
 
+PLAN_INSTEAD = "put the plan beside it that gyoza package writes where Keras is"
+
 
 @contextmanager
-def needing_keras(what: str) -> Iterator[Any]:
+def needing_keras(what: str, instead: str | None = None) -> Iterator[Any]:
     """Give ``gyoza.loading``, which imports Keras, and translate its refusals.
 
     Args:
         what: What is done, such as loading a file.
+        instead: What else can be done where Keras is not installed.
 
     Raises:
         UnloadableModel: Keras is not installed, or a file can't be loaded.
@@ -27,7 +30,7 @@ def needing_keras(what: str) -> Iterator[Any]:
     except ImportError as error:
         raise UnloadableModel(
             f"{what} needs Keras, which is not installed ({error}). "
-            "Install the extra cpu or gpu: pip install 'gyoza-serve[cpu]'"
+            f"Install the extra cpu or gpu: pip install 'gyoza-serve[cpu]'{f'; or {instead}' if instead else ''}"
         ) from error
     try:
         yield loading

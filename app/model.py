@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from app.errors import UnloadableModel
 from app.halves import Beside, HalfLoader, load_beside, load_half_with_keras
-from app.library import needing_keras
+from app.library import PLAN_INSTEAD, needing_keras
 from app.manifest import (
     FLOW,
     GOLDEN,
@@ -257,5 +257,5 @@ def load_with_keras(path: Path, golden: Golden | None, trusted_modules: Iterable
     Raises:
         UnloadableModel: Keras is not installed, or the file can't be loaded.
     """
-    with needing_keras(f"loading {path.name}") as loading:
+    with needing_keras(f"loading {path.name}", PLAN_INSTEAD) as loading:
         return cast("Loaded", loading.load_flow(path, golden, trusted_modules))

@@ -45,13 +45,17 @@ def run(app: Any, settings: Settings, port: socket.socket, lifecycle: Lifecycle)
         port: The socket that listens.
         lifecycle: Kept up to date.
     """
-    # For signals that come before the server hears them, or after.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: leave())
+    leave_at_signals()  # Those that come before the server hears them, or after.
     port.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Every connection inherits it.
     server = PortServer(configuration(app, settings), settings, lifecycle, port)
     server.run()
     leave(server.code)
+
+
+def leave_at_signals() -> None:
+    """End the process with 0 where a signal asks for it: a container's first process would not be ended by the system."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: leave())
 
 
 def configuration(app: Any, settings: Settings) -> uvicorn.Config:

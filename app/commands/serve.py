@@ -19,7 +19,7 @@ from app.lifecycle import Lifecycle
 from app.logs import configure_logging
 from app.main import create_app
 from app.repository import Repository
-from app.serving import open_port, run, url_of
+from app.serving import leave_at_signals, open_port, run, url_of
 from app.settings import Settings
 from app.threads import limit_blas
 from app.tls import TlsFilesError, check_tls
@@ -63,6 +63,7 @@ def serve(**given: Any) -> None:
     raise_file_limit()
     listener = listen(settings)
     url = url_of(settings, listener)
+    leave_at_signals()
     typer.echo(f"gyoza {gyoza.__version__} loads the models in {shown_folder(settings.models_dir)} …")
     if settings.workers > 1:
         raise typer.Exit(supervise(settings, listener, url))

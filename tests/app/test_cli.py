@@ -19,7 +19,7 @@ import gyoza
 from app.cli import SUMMARIES, imported, main
 from app.serving import url_of
 from app.settings import Settings
-from tests.app.servers import ROOT, SECONDS, serving
+from tests.app.servers import ROOT, SECONDS, serving, start
 from tests.app.worlds import FACTORS, LATENTS, coupled, put, rows
 
 
@@ -102,6 +102,17 @@ def test_it_ends_while_it_loads(folder: Path) -> None:
         rest, _ = server.communicate(timeout=30)
     assert server.returncode == 0
     assert "READY" not in rest
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_it_ends_before_it_loads(workers: str, folder: Path) -> None:
+    """SIGTERM as soon as it has said that it loads the models ends it with 0, as a container's first process needs it."""
+    options = ["serve", "--models-dir", str(folder), "--port", "0", "--workers", workers]
+    with start(*options) as server:
+        assert server.stdout
+        assert "loads the models" in server.stdout.readline()
+        server.terminate()
+        assert server.wait(SECONDS) == 0
 
 
 def test_a_path_prefix(folder: Path) -> None:
