@@ -45,9 +45,9 @@ def test_the_guide_names_what_there_is() -> None:
     named = {FOLDER / name for name in re.findall(r"^\| `(\S+)` \|", guide, re.MULTILINE)}
     assert files | set(FOLDERS) - {FOLDER / "base"} <= named
     assert {path for path in named if path.is_relative_to(FOLDER)} - files <= set(FOLDERS)
-    applied = {ROOT / name for name in re.findall(r"-k (deploy/kubernetes/\S+?)`?\s", guide)}
-    assert applied == {FOLDER / name for name in ("base", "kserve", "models")}
-    assert "cp -r deploy/kubernetes mine\nkubectl apply -k mine/production" in guide
+    applied = {FOLDER / name for name in re.findall(r"-k (?:deploy/kubernetes|cluster)/(\S+?)`?\s", guide)}
+    assert applied == {FOLDER / name for name in ("base", "kserve", "models", "production")}
+    assert "cp -r deploy/kubernetes cluster\nkubectl apply -k cluster/production" in guide
 
 
 @pytest.mark.parametrize("folder", APPLIED, ids=lambda folder: folder.name)

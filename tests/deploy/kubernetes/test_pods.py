@@ -135,6 +135,6 @@ def test_kserve_serves_the_same() -> None:
     assert container["name"] == "kserve-container"
     assert container["ports"][0]["name"] in {"http1", "h2c"}
     assert environment_of(container)["PROTOCOL"] == "v2"
-    assert settings_in(container) == settings_in(plain).model_copy(update={"default_model": "digits"})
+    assert settings_in(container) == settings_in(plain)
     for field in ("resources", "securityContext", "volumeMounts"):
         assert container[field] == plain[field]
