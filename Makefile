@@ -17,7 +17,7 @@ else
 endif
 install = $(call install-into,$(VENV))
 
-.PHONY: help serve test test-jax clients-test image-test image-bench screenshots lint format lock bench bench-peers soak soak-reloads wrk
+.PHONY: help serve test test-jax clients-test image-test image-bench ray-test ray-bench screenshots lint format lock bench bench-peers soak soak-reloads wrk
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -43,6 +43,12 @@ image-test: $(VENV)/.develop ## Build the container images, run them and look in
 image-bench: $(VENV)/.develop ## Measure the container images beside each other, and write deploy/README.md's figures anew.
 	$(BIN)/python -m deploy.container.tools
 	$(BIN)/python -m deploy.container.measure $(ARGS)
+
+ray-test: build/ray/.installed ## Run the service as replicas of Ray Serve: kill, scale and drain them, and compare every answer.
+	PYTHONPATH=. build/ray/bin/python -m pytest -m ray tests/ray
+
+ray-bench: wrk build/ray/.installed ## Measure what Ray Serve adds to the service, and what a second replica brings.
+	PYTHONPATH=. build/ray/bin/python deploy/ray/measure.py $(ARGS)
 
 screenshots: $(VENV)/.develop ## Make the README's pictures of the explorer anew, in Chromium.
 	$(BIN)/python -m tests.app.explorer.screenshots
@@ -77,6 +83,7 @@ lock: | $(BIN)/python ## Pin the newest versions that pyproject.toml allows, wit
 	$(call compile,build,,requirements/build.in)
 	$(call compile,develop,--extra cpu --group develop)
 	$(call compile,jax,--extra cpu --extra jax --group develop --constraints requirements/develop.txt)
+	$(call compile,ray,--extra cpu --extra ray --group ray-tests --constraints requirements/develop.txt)
 	@for client in $(CLIENTS); do $(call compile,clients/$$client,--python-version 3.11,requirements/clients/$$client.in) || exit 1; done
 
 # The file pins everything, so nothing is left to resolve: older pip would want an extra (`coverage[toml]`) in its newest
@@ -92,6 +99,13 @@ build/clients/%/.installed: requirements/clients/%.txt | $(BIN)/python
 	@rm -rf build/clients/$*
 	@$(call venv,$(BIN)/python,build/clients/$*)
 	@$(call install-into,build/clients/$*) --no-deps --require-hashes -r $<
+	@touch $@
+
+build/ray/.installed: requirements/ray.txt | $(BIN)/python
+	@echo "Installing $< into build/ray …"
+	@rm -rf build/ray
+	@$(call venv,$(BIN)/python,build/ray)
+	@$(call install-into,build/ray) --no-deps --require-hashes -r $<
 	@touch $@
 
 wrk:

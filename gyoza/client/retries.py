@@ -8,11 +8,14 @@ __all__ = ["Retries"]
 
 PASSING = frozenset({429, 503})
 """Nothing is wrong with a request that got such a status, only with the moment."""
+PROXYS = PASSING | {500, 502}
+"""The same where the answer is not the service's: so proxies tell that a server ended before it answered. The service's own
+500, a bug, says that it is one."""
 
 
 @dataclass(frozen=True)
 class Retries:
-    """How often and how long to try again what may be: connections that fail, and the statuses 429 and 503.
+    """How often and how long to try again what may be: connections that fail, the statuses 429 and 503, and a proxy's 500 and 502.
 
     That is safe for all calls, since asking one of them twice is as good as asking it once. Answers that say when to try
     again (``Retry-After``) are obeyed; else pauses double from ``first`` to ``longest``. All are drawn a little apart, so
@@ -62,6 +65,8 @@ class Retries:
 
 def may_pass(error: GyozaClientError) -> bool:
     """Whether another try may succeed where this error came of the last one."""
-    if isinstance(error, ProblemError | UnexpectedAnswer):
+    if isinstance(error, UnexpectedAnswer):
+        return error.status in PROXYS
+    if isinstance(error, ProblemError):
         return error.status in PASSING
     return isinstance(error, ConnectionFailed) and not isinstance(error, NotTrusted)

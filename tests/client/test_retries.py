@@ -4,6 +4,7 @@ import pytest
 
 from gyoza.client import (
     ConnectionFailed,
+    Internal,
     InvalidInput,
     NotReady,
     NotTrusted,
@@ -27,7 +28,11 @@ def overloaded(seconds: float | None = None) -> Overloaded:
         (NotReady(Problem("not-ready", 503, "", "")), True),
         (UnexpectedAnswer("a proxy's", 503), True),
         (ConnectionFailed(), True),
-        (UnexpectedAnswer("a proxy's", 502), False),
+        (UnexpectedAnswer("a proxy's", 500), True),
+        (UnexpectedAnswer("a proxy's", 502), True),
+        (UnexpectedAnswer("a proxy's", 404), False),
+        (UnexpectedAnswer("of no status"), False),
+        (Internal(Problem("internal", 500, "", "")), False),
         (UnexpectedAnswer("unreadable", 200), False),
         (InvalidInput(Problem("invalid-input", 422, "", "")), False),
         (TimedOut(), False),

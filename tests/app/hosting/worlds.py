@@ -1,0 +1,35 @@
+"""Hosted applications to ask, and a keeper of models as simple as can be."""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+from starlette.types import ASGIApp
+
+from app.hosting.placement import Held, Hold
+
+
+@asynccontextmanager
+async def client_of(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an ASGI application, which has begun."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+def keeping(most: int) -> Callable[[Hold], Hold]:
+    """Keep the models that were asked for last."""
+    kept: OrderedDict[str, Held] = OrderedDict()
+
+    def keep(load: Hold) -> Hold:
+        async def hold(name: str) -> Held:
+            if name not in kept:
+                if len(kept) == most:
+                    await kept.popitem(last=False)[1].end()
+                kept[name] = await load(name)
+            kept.move_to_end(name)
+            return kept[name]
+
+        return hold
+
+    return keep
