@@ -78,8 +78,8 @@ format: $(VENV)/.develop ## Mend what ruff can mend.
 
 lock: | $(BIN)/python ## Pin the newest versions that pyproject.toml allows, with their hashes.
 	@$(install) uv
-	$(call compile,serve,--extra cpu)
-	$(call compile,slim,--constraints requirements/serve.txt)
+	$(call compile,serve,--extra cpu --extra telemetry)
+	$(call compile,slim,--extra telemetry --constraints requirements/serve.txt)
 	$(call compile,build,,requirements/build.in)
 	$(call compile,develop,--extra cpu --group develop)
 	$(call compile,jax,--extra cpu --extra jax --group develop --constraints requirements/develop.txt)

@@ -13,7 +13,7 @@ SECONDS = 2.0
 """The longest wait for each part of an answer."""
 LONGEST = 2**16
 """Bytes of an answer that are read."""
-NEAR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where one asks who listens everywhere.
+NEAR = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where one asks who listens everywhere.
 REQUEST = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 

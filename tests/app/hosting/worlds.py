@@ -1,5 +1,6 @@
 """Hosted applications to ask, and a keeper of models as simple as can be."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,11 +19,16 @@ async def client_of(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def keeping(most: int) -> Callable[[Hold], Hold]:
-    """Keep the models that were asked for last."""
+    """Keep the models that were asked for last; one is loaded after the other."""
     kept: OrderedDict[str, Held] = OrderedDict()
+    turn = asyncio.Lock()
 
     def keep(load: Hold) -> Hold:
         async def hold(name: str) -> Held:
+            async with turn:
+                return await held(name)
+
+        async def held(name: str) -> Held:
             if name not in kept:
                 if len(kept) == most:
                     await kept.popitem(last=False)[1].end()
