@@ -19,7 +19,7 @@ LIMITS = {WHOLE: 1.25e9, SLIM: 110e6}
 COMPILERS = re.compile(r"(?:.*-)?(?:gcc|g\+\+|cc|c\+\+|cc1|clang|ld|as|make|cmake|rustc|cargo|go|cython)(?:-[\d.]+)?")
 HEADER = re.compile(r".*\.(?:h|hh|hpp|hxx|pxd|pyx|a|c|cc|cpp)")
 TEST = re.compile(r"(?:test_.*|.*_test|conftest)\.py")
-HELPERS = frozenset({"absl", "annotated_types", "keras", "pasta", "tensorflow"})
+HELPERS = frozenset({"absl", "annotated_types", "keras", "opentelemetry", "pasta", "tensorflow"})
 """Packages whose ``test_….py`` are helpers that others import, no tests."""
 ACCOUNTS = {"passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-"}
 """What adding a user leaves in /etc."""

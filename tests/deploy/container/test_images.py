@@ -66,11 +66,13 @@ def test_its_file_system_is_read_only(container: Container) -> None:
 
 
 def test_its_package_is_sound(container: Container) -> None:
-    """The command tells the version that the image's label tells, and a flow passes its checks by it."""
+    """The command tells the version that the image's label tells, a flow passes its checks by it, and traces can be sent."""
     assert container.config["Labels"]["org.opencontainers.image.version"] == gyoza.__version__
     assert container.run("gyoza", "--version").stdout == f"gyoza {gyoza.__version__}\n"
     done = container.run("gyoza", "check", "/models/digits/2")
     assert done.returncode == 0, done.stdout + done.stderr
+    done = container.run("python", "-c", "import app.traces")
+    assert done.returncode == 0, done.stderr
 
 
 def test_sigterm_ends_it_with_0(image: str) -> None:
