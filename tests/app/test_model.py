@@ -251,7 +251,7 @@ PARTS = ("flow.keras", "plan.safetensors", "golden.safetensors", "flow.toml")
 
 
 @given(name=st.sampled_from(PARTS), place=st.floats(0, 1), bit=st.integers(0, 7), cut=st.booleans())
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_befalls_a_file_the_version_is_refused_or_loads(
     name: str, place: float, bit: int, cut: bool, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from safetensors import SafetensorError
@@ -16,8 +16,6 @@ from app.tensors import Form
 from gyoza.client.formats import DECODERS, FORMATS, JSON, SAFETENSORS, FormatName
 
 NAMES: tuple[FormatName, ...] = ("safetensors", "json", "lists")
-PATIENTLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""However busy the machine is."""
 FLOATS = st.sampled_from(["<f2", "<f4", "<f8", ">f4"])
 
 
@@ -31,7 +29,6 @@ def finite(dtype: str) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@PATIENTLY
 @given(array=FLOATS.flatmap(finite))
 def test_the_service_reads_what_is_written(name: FormatName, array: Any) -> None:
     """In every format the service's own codec makes the same array of a body, whatever its strides and its byte order."""
@@ -46,7 +43,6 @@ def test_the_service_reads_what_is_written(name: FormatName, array: Any) -> None
 
 @pytest.mark.parametrize("form", list(Form))
 @pytest.mark.parametrize("media_type", [JSON, SAFETENSORS])
-@PATIENTLY
 @given(array=st.sampled_from(["<f4", "<f8"]).flatmap(finite))
 def test_what_the_service_writes_is_read(media_type: str, form: Form, array: Any) -> None:
     """Arrays, factors, numbers a row, model and version come back from the service's own codec, and can be changed."""

@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gyoza.client.formats import FORMATS
 from gyoza.client.splitting import cut, joined, parts, row_bytes, row_count
 
 
-@settings(deadline=None)
 @given(rows=st.integers(1, 10_000), most=st.integers(1, 5_000))
 def test_parts_are_all_rows_in_order(rows: int, most: int) -> None:
     """Parts follow each other, are as few as can be, none is larger than it may be, and none much smaller than another."""
@@ -24,7 +23,6 @@ def test_parts_are_all_rows_in_order(rows: int, most: int) -> None:
     assert max(sizes) - min(sizes) <= 1
 
 
-@settings(deadline=None)
 @given(rows=st.integers(1, 50), most=st.integers(1, 20))
 def test_what_was_cut_is_joined(rows: int, most: int) -> None:
     """Cut and joined again, arrays of all rows are what they were, within objects too."""

@@ -20,7 +20,7 @@ MEMORY, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 MOST_GROWTH = 2**28
 """Bytes that loading a file of some KB may take for a while: bounds of the library in float32, some times over."""
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
-SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+WITH_A_FIXTURE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 VALUES: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda parts: st.lists(parts, max_size=2) | st.dictionaries(st.sampled_from(["class_name", "config"]), parts),
@@ -55,7 +55,7 @@ def unpacked(path: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-@settings(SLOWLY, max_examples=100)
+@settings(WITH_A_FIXTURE, max_examples=100)
 @given(data=st.data())
 def test_bits_flip_and_ends_are_lost(data: st.DataObject, saved: Saved, target: Path) -> None:
     """Anywhere in the archive, its directory above all, which nothing guards."""
@@ -68,7 +68,7 @@ def test_bits_flip_and_ends_are_lost(data: st.DataObject, saved: Saved, target: 
     attempt(target)
 
 
-@settings(SLOWLY, max_examples=20)
+@settings(WITH_A_FIXTURE, max_examples=20)
 @given(order=st.permutations(MEMBERS), count=st.integers(1, 3))
 def test_members_are_swapped_or_missing(order: list[str], count: int, saved: Saved, target: Path) -> None:
     """One member's content in another's place."""
@@ -83,7 +83,7 @@ def spots(value: Any, before: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [place for key, item in items for place in ((*before, key), *spots(item, (*before, key)))]
 
 
-@settings(SLOWLY, max_examples=60)
+@settings(WITH_A_FIXTURE, max_examples=60)
 @given(data=st.data())
 def test_a_part_of_a_config_is_something_else(data: st.DataObject, saved: Saved, target: Path) -> None:
     """Another value of any kind in place of any part, in an archive that is whole."""
@@ -120,7 +120,7 @@ def largest_memory() -> int:
 
 
 @pytest.mark.skipif(not CLEAR.exists(), reason="only Linux tells how much memory was held at most, and forgets it")
-@settings(SLOWLY, max_examples=40)
+@settings(WITH_A_FIXTURE, max_examples=40)
 @given(data=st.data())
 def test_sizes_take_no_memory(data: st.DataObject, saved: Saved, target: Path) -> None:
     """Any sizes in place of those of a config, with what was drawn of them left out: loading takes little, or refuses."""

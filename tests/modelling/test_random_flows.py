@@ -39,7 +39,7 @@ def random_flow(layout: Layout, names: list[str], dtype: str, seed: int) -> Flow
     names=st.lists(st.sampled_from(KEEPING), min_size=2, max_size=7),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=12 if ON_TENSORFLOW else 2, deadline=None)
+@settings(max_examples=12 if ON_TENSORFLOW else 2)
 def test_a_plan_is_its_model(dtype: str, layout: Layout, names: list[str], seed: int) -> None:
     """Codes, logdets and latents of any flow agree to rounding, whichever of its layers were fused."""
     model = random_flow(layout, names, dtype, seed)
@@ -90,7 +90,7 @@ def shaping_flow(shape: tuple[int, ...], picks: list[tuple[str, int]], dtype: st
     numbers=st.lists(st.integers(0, 9), min_size=7, max_size=7),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=12 if ON_TENSORFLOW else 2, deadline=None)
+@settings(max_examples=12 if ON_TENSORFLOW else 2)
 def test_a_plan_is_its_model_where_shapes_change(  # noqa: PLR0917 - as hypothesis gives them.
     dtype: str, shape: tuple[int, ...], first: str, names: list[str], numbers: list[int], seed: int
 ) -> None:

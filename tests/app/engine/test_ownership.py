@@ -142,7 +142,7 @@ TURNS: st.SearchStrategy[Action] = st.just(lambda _: asyncio.sleep(0))
 PAUSES: st.SearchStrategy[Action] = st.just(lambda _: asyncio.sleep(2 * SHORT_S))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.one_of(ASKS, ASKS, ASKS, TURNS, TURNS, STEPS, CANCELLATIONS, PAUSES), min_size=1, max_size=40),
     st.integers(1, 6),

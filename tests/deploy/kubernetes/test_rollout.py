@@ -125,7 +125,8 @@ def test_a_rolling_update_loses_no_request() -> None:
     """
     _, container = servers()["base"]
     endpoints, seen = Endpoints(container["readinessProbe"]), Counter[str]()
-    with ExitStack() as stack, ThreadPoolExecutor(CLIENTS + 4) as threads:
+    # The stack ends first, and with it what the threads wait for.
+    with ThreadPoolExecutor(CLIENTS + 4) as threads, ExitStack() as stack:
         stack.callback(endpoints.ended.set)
 
         def begin() -> tuple[subprocess.Popen[str], str]:

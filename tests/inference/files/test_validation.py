@@ -258,7 +258,7 @@ VALUES = st.one_of(
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_plan_with_another_part_is_refused_or_proven(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
