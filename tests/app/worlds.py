@@ -1,6 +1,7 @@
 """Tiny worlds: folders of models whose flows are a step or two, and applications that serve them without Keras."""
 
 import asyncio
+import os
 import sys
 import threading
 import time
@@ -82,6 +83,11 @@ def broken() -> CompiledFlow:
     return CompiledFlow(Plan((Opaque(encode, lambda rows: rows),), (SIZE,), (SIZE,), np.dtype("float32")))
 
 
+def say(line: str) -> None:
+    """Write a line to the process' output as a whole: lines that several workers print at once mix where Python is unbuffered."""
+    os.write(1, f"{line}\n".encode())
+
+
 def gated(path: Path) -> CompiledFlow:
     """A flow that never runs on the loop, says that it encodes anything but zeros, and waits for a file beside its own.
 
@@ -92,7 +98,7 @@ def gated(path: Path) -> CompiledFlow:
     def encode(rows: Floats) -> tuple[Floats, Floats]:
         time.sleep(0.01)
         if rows.any():
-            print("pass begins", flush=True)
+            say("pass begins")
             begun.touch()
             while not gate.exists():
                 time.sleep(0.01)
@@ -202,7 +208,7 @@ def work_tiny() -> None:
 
 def endless_loader(path: Path, golden: Golden | None) -> TinyFlow:
     """Say that it begins, and never end."""
-    print("loading begins", flush=True)
+    say("loading begins")
     threading.Event().wait()
     raise AssertionError(path)
 

@@ -40,6 +40,8 @@ def world(tmp_path: Path) -> Iterator[World]:
     gate = put(tmp_path / "models", "slow", text="gated") / "gate"
     key = write_keys(tmp_path / "keys", "web")["web"]
     limits = ["--max-batch-rows", str(ROWS), "--max-queue-rows", str(ROWS), "--max-json-bytes", "1000"]
+    # Who fills the queue must wait for as long as it takes to reject all others, however slow the machine.
+    limits += ["--request-timeout-s", "600"]
     log = tmp_path / "log"
     options = ["--api-keys-file", str(tmp_path / "keys"), *limits]
     with log.open("w") as file, hurried(tmp_path / "models", *options, stderr=file) as (process, address, _):
