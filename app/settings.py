@@ -1,12 +1,16 @@
 """Every setting of the service, read here and nowhere else."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+ENVIRONMENT = "GYOZA_"
+LINK = "_SERVICE_HOST"
+"""The end of the variable by which Kubernetes tells containers of a service; beside it are others with the same begin."""
 PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 OWN_FOLDERS = ("models", "v2")
 COLLECTOR = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?")
@@ -16,7 +20,7 @@ ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^\s/?#A-Z]+")
 class Settings(BaseSettings):
     """Settings come from arguments, else from environment variables ``GYOZA_<NAME>``, else from these defaults."""
 
-    model_config = SettingsConfigDict(env_prefix="GYOZA_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
@@ -157,6 +161,16 @@ class Settings(BaseSettings):
         if (key is None) != (info.data.get("tls_certificate") is None):
             raise ValueError("must be set together with GYOZA_TLS_CERTIFICATE. Set both, or neither.")
         return key
+
+
+def unread(environment: Iterable[str]) -> list[str]:
+    """Return the names of variables that look like settings and are none, but for those of Kubernetes' services."""
+    known = {f"{ENVIRONMENT}{name.upper()}" for name in Settings.model_fields}
+    named = sorted(name for name in environment if name.upper().startswith(ENVIRONMENT))
+    links = tuple(
+        name.removesuffix(LINK) + end for name in named if name.endswith(LINK) for end in ("_SERVICE_", "_PORT")
+    )
+    return [name for name in named if name.upper() not in known and not name.startswith(links)]
 
 
 def parts_of(text: str) -> tuple[str, ...]:

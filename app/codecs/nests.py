@@ -107,7 +107,7 @@ def faults(
     elif not isinstance(value, list):
         yield TensorError(f"must be a list of {shape[0]}, as the ones before it. Received: {shown(value)}", index)
     elif not value:
-        yield TensorError("must not be empty; give at least one row and one number in it", index)
+        yield TensorError("must hold at least one row and one number in it. Received: an empty list", index)
     elif len(value) != shape[0]:
         yield TensorError(f"must have {shape[0]} entries, as the ones before it. Received: {len(value)}", index)
     else:

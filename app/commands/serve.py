@@ -1,9 +1,11 @@
 """``gyoza serve``: every model of a folder over HTTP."""
 
+import difflib
 import inspect
+import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -20,12 +22,14 @@ from app.logs import configure_logging
 from app.main import create_app
 from app.repository import Repository
 from app.serving import leave_at_signals, open_port, run, url_of
-from app.settings import Settings
+from app.settings import Settings, unread
 from app.threads import limit_blas
 from app.tls import TlsFilesError, check_tls
 from app.workers import supervise
 
 __all__ = ["serve"]
+
+logger = logging.getLogger("gyoza.settings")
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -58,6 +62,7 @@ def serve(**given: Any) -> None:
     """
     settings = settings_of(given)
     configure_logging(settings)
+    tell_unread(os.environ)
     check_files(settings)
     check_telemetry(settings)
     raise_file_limit()
@@ -97,6 +102,14 @@ def told_setting(item: Mapping[str, Any]) -> str:
     """Tell what is wrong with a setting."""
     name = "_".join(map(str, item["loc"])).upper()
     return f"GYOZA_{name}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def tell_unread(environment: Iterable[str]) -> None:
+    """Warn of variables that look like settings and are none, with what may have been meant."""
+    for name in unread(environment):
+        near = difflib.get_close_matches(name.lower().removeprefix("gyoza_"), Settings.model_fields, n=1)
+        meant = f"Did you mean GYOZA_{near[0].upper()}?" if near else "gyoza serve --help lists all."
+        logger.warning("%s is no setting, and changes nothing. %s", name, meant)
 
 
 def check_telemetry(settings: Settings) -> None:

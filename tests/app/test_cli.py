@@ -195,6 +195,18 @@ def test_every_setting_is_a_flag(name: str) -> None:
     assert f"GYOZA_{name.upper()}" in text
 
 
+def test_variables_that_are_no_settings_are_told(folder: Path) -> None:
+    """A variable that looks like a setting and is none is told in the log, once, with what may have been meant."""
+    variables = {"GYOZA_MAX_BATCHROWS": "8", "GYOZA_COLOUR": "red", "GYOZA_LOG_LEVEL": "warning"}
+    with serving(folder, "--workers", "2", env={**os.environ, **variables}) as (server, _, _):
+        server.terminate()
+        _, errors = server.communicate(timeout=SECONDS)
+    assert re.findall(r"WARNING .*(gyoza\.settings: .*)", errors) == [
+        "gyoza.settings: GYOZA_COLOUR is no setting, and changes nothing. gyoza serve --help lists all.",
+        "gyoza.settings: GYOZA_MAX_BATCHROWS is no setting, and changes nothing. Did you mean GYOZA_MAX_BATCH_ROWS?",
+    ]
+
+
 def test_the_version() -> None:
     """``gyoza --version`` prints the version."""
     assert CliRunner().invoke(main, ["--version"]).output == f"gyoza {gyoza.__version__}\n"

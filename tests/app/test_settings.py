@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
+from app.settings import Settings, unread
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -30,6 +30,19 @@ def test_the_defaults_are_those_promised() -> None:
     assert Settings(max_body_bytes=7).intake_bytes == 56
     assert Settings(max_body_bytes=7, max_intake_bytes=9).intake_bytes == 9
     assert Settings(max_body_bytes=7, max_intake_bytes=5).intake_bytes == 7
+
+
+def test_variables_that_nothing_reads_are_found() -> None:
+    """They look like settings and are none; in small letters settings are read too, and Kubernetes' variables are its own."""
+    links = [
+        "GYOZA_SERVICE_HOST",
+        "GYOZA_SERVICE_PORT",
+        "GYOZA_PORT_80_TCP_ADDR",
+        "GYOZA_TEST_SERVICE_HOST",
+        "GYOZA_TEST_PORT",
+    ]
+    given = ["GYOZA_MAX_BATCHROWS", "gyoza_port", "GYOZA_WORKERS", "PATH", "GYOZA_OTHER_PORT", *links]
+    assert unread(given) == ["GYOZA_MAX_BATCHROWS", "GYOZA_OTHER_PORT"]
 
 
 @pytest.mark.parametrize(

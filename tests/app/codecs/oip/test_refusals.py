@@ -71,7 +71,7 @@ TENSORS: list[tuple[dict[str, Any], str]] = [
     ({"shape": [0, 2], "data": []}, "t: must hold at least one row"),
     ({"shape": [1] * 33}, "t: must have at most 32 axes. Received: 33"),
     ({"data": "12"}, "t: must have a list of numbers as its data. Received: '12'"),
-    ({"data": []}, "t: must not be empty"),
+    ({"data": []}, "t: must hold at least one row and one number in it. Received: an empty list"),
     ({"data": [1]}, "t: must have 2 numbers as its data, flat or nested by its shape [1, 2]. Received: data of [1]"),
     ({"data": [[1], [2]]}, "Received: data of [2, 1]"),
     ({"data": [[1, 2], [3]], "shape": [2, 2]}, "t[1]: must have 2 entries, as the ones before it. Received: 1"),
