@@ -86,19 +86,21 @@ class Server(uvicorn.Server):
         """Take what is on its way, finish what runs, or cut it short, and close the application."""
         self._lifecycle.draining = True
         self.stop_accepting()
-        begin = time.monotonic()
-        while self._is_needed(passed := time.monotonic() - begin):
-            if passed >= LINGER_S:
+        begin, lingered = time.monotonic(), 0.0
+        while self._is_needed(time.monotonic() - begin, lingered):
+            if lingered >= LINGER_S:
                 self._close_idle()
             await asyncio.sleep(POLL_S)
+            # Not by the clock: where the machine stood still, so did what is on its way.
+            lingered += POLL_S
         await self._cut_short()
         await self.lifespan.shutdown()
 
-    def _is_needed(self, passed: float) -> bool:
-        """Whether to wait, so many seconds after the port was closed."""
+    def _is_needed(self, passed: float, lingered: float) -> bool:
+        """Whether to wait, so many seconds after the port was closed, and so many that idle connections were kept."""
         if self.force_exit or passed >= self._settings.drain_timeout_s:
             return False
-        return bool(self.open_connections and passed < LINGER_S + FAREWELL_S) or bool(self._unanswered())
+        return bool(self.open_connections and lingered < LINGER_S + FAREWELL_S) or bool(self._unanswered())
 
     def _close_idle(self) -> None:
         for task in self._welcomes:

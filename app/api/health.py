@@ -13,7 +13,11 @@ from app.schemas import Status
 router = APIRouter(tags=["health"])
 
 MODELS = "/models"
-WITHOUT_REASON = "The server must be ready, and is not. Ask with an API key for the reason, or look into its log."
+NOT_READY, NOT_ALIVE = (
+    "The server must be ready, and is not.",
+    "The server must answer every request, and can not any more.",
+)
+WITHOUT_KEY = "Ask with an API key for the reason, or look into its log."
 
 
 @router.head("/livez", include_in_schema=False)
@@ -21,7 +25,7 @@ WITHOUT_REASON = "The server must be ready, and is not. Ask with an API key for 
 async def livez(request: Request, services: ServicesDependency) -> Status:
     """An answer is the proof, unless a pass does not come back: that a restart alone mends, where no supervisor does."""
     if reason := hanging(services):
-        raise NotReady(reason if may_be_told(request) else WITHOUT_REASON, LOADING_RETRY_S)
+        raise NotReady(reason if may_be_told(request) else f"{NOT_ALIVE} {WITHOUT_KEY}", LOADING_RETRY_S)
     return Status(status="alive")
 
 
@@ -33,7 +37,7 @@ async def readyz(request: Request, services: ServicesDependency) -> Status:
     So it is not while the server drains, or while a pass does not come back.
     """
     if reason := why_not_ready(services):
-        raise NotReady(reason if may_be_told(request) else WITHOUT_REASON, LOADING_RETRY_S)
+        raise NotReady(reason if may_be_told(request) else f"{NOT_READY} {WITHOUT_KEY}", LOADING_RETRY_S)
     return Status(status="ready")
 
 

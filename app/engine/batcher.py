@@ -73,7 +73,7 @@ class Batcher:
         self._queue = RowQueue(limits.max_batch_rows, limits.max_queue_rows)
         self._tally = Tally(seconds)
         self.running_since: float | None = None
-        """When the pass began that is computed in the pool now, on the clock of ``time.monotonic``."""
+        """When the pass began that is computed in the pool now, on the clock of ``time.monotonic``; None: it waits its turn."""
         self._running_rows = 0
         self._next: asyncio.Handle | None = None
         self._is_patient = False
@@ -197,14 +197,17 @@ class Batcher:
         self._running_rows = rows
         for job in (*self._queue, *(piece.job for piece in pieces)):
             self._watch(job)
-        self.running_since = start = time.monotonic()
-        loop = asyncio.get_running_loop()
+        start, loop = time.monotonic(), asyncio.get_running_loop()
 
         def finish_soon(done: Future[Computed]) -> None:
             with suppress(RuntimeError):  # The loop is closed: nobody waits.
                 loop.call_soon_threadsafe(self._finish, pieces, done, start)
 
-        self._pool.submit(compute, self._function, pieces).add_done_callback(finish_soon)
+        self._pool.submit(self._compute, pieces).add_done_callback(finish_soon)
+
+    def _compute(self, pieces: Sequence[Piece]) -> Computed:
+        self.running_since = time.monotonic()
+        return compute(self._function, pieces)
 
     def _finish(self, pieces: Sequence[Piece], done: Future[Computed], start: float) -> None:
         now = time.monotonic()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from threading import Thread
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -70,7 +70,8 @@ class Engine:
         self._limits = Limits(max_batch_rows, max_queue_rows, batch_delay_s)
         self._observer_of = observer_of
         self._batchers: WeakKeyDictionary[Model, dict[Lane, Batcher]] = WeakKeyDictionary()
-        self._open: WeakSet[Batcher] = WeakSet()
+        self._lanes: WeakKeyDictionary[Batcher, Lane] = WeakKeyDictionary()
+        """Of all that a pass is at work on, too, whatever became of its model."""
         self._closed = False
 
     async def run(
@@ -110,19 +111,18 @@ class Engine:
     def fault(self) -> str | None:
         """Which pass has not come back for too long, whatever became of its thread; None: all do."""
         now = time.monotonic()
-        for lanes in self._batchers.values():
-            for lane, batcher in lanes.items():
-                if now - (batcher.running_since or now) > self._longest_pass_s:
-                    return (
-                        f"A pass of {lane.model} version {lane.version} ({lane.primitive.value}) has not come back for "
-                        f"more than {self._longest_pass_s:g} s"
-                    )
+        for batcher, lane in self._lanes.items():
+            if now - (batcher.running_since or now) > self._longest_pass_s:
+                return (
+                    f"A pass of {lane.model} version {lane.version} ({lane.primitive.value}) has not come back for "
+                    f"more than {self._longest_pass_s:g} s"
+                )
         return None
 
     def close(self) -> None:
         """Start nothing more, and finish what runs, unless that takes ``CLOSE_S``; what waits ends as not ready."""
         self._closed = True
-        for batcher in self._open:
+        for batcher in self._lanes:
             batcher.close()
         closing = Thread(target=self._close_pools, name="gyoza-closing", daemon=True)
         closing.start()
@@ -141,7 +141,7 @@ class Engine:
             lanes[lane] = Batcher(
                 spread, self._pool, seconds, limits_of(self._limits, seconds), self._observer_of(lane)
             )
-            self._open.add(lanes[lane])
+            self._lanes[lanes[lane]] = lane
         return lanes[lane]
 
 

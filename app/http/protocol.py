@@ -76,7 +76,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._wire = Wire(transport, self.leave)
         self._since = self.loop.time()
-        self._timer = self.loop.call_later(limits.LOOK_EVERY_S, self._look)
+        self._look_later()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -224,10 +224,17 @@ class Protocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
+    def _look_later(self) -> None:
+        self._due = self.loop.time() + limits.LOOK_EVERY_S
+        self._timer = self.loop.call_at(self._due, self._look)
+
     def _look(self) -> None:
-        """See to it that the client does what it must."""
-        self._timer = self.loop.call_later(limits.LOOK_EVERY_S, self._look)
+        """See to it that the client does what it must, but for the time in which this process stood still."""
         now = self.loop.time()
+        pause = max(0.0, now - self._due)
+        self._since = min(now, self._since + pause)
+        self._taking.forgive(pause)
+        self._look_later()
         runs = self._runs()
         waiting = waiting_in(self.transport) if not runs or self.transport.get_write_buffer_size() else 0
         if self._taking.is_stuck(waiting, now):

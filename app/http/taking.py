@@ -20,6 +20,10 @@ class Taking:
         self._waiting = self._last = 0
         self._since = 0.0
 
+    def forgive(self, pause: float) -> None:
+        """Leave out so many seconds in which nobody could see what the client took."""
+        self._since += pause
+
     def is_stuck(self, waiting: int, now: float) -> bool:
         """Tell how many bytes wait, and learn whether the client has taken too little of them for too long.
 

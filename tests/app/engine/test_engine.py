@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.engine import Engine
-from app.errors import NotReady
+from app.errors import DeadlineExceeded, NotReady
 from app.primitives import Primitive
 from app.tensors import log_likelihood
 from tests.app.worlds import INPUTS, coupled, decoder, encoder, loaded, put, put_halves, rows
@@ -60,6 +60,30 @@ async def test_no_model_is_held(tmp_path: Path) -> None:
     gc.collect()
     assert model() is None
     assert engine.stats() == {}
+    engine.close()
+
+
+async def test_the_pass_that_hangs_is_the_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that waits behind it for a thread; and it is so for as long as it hangs, also when its model was unloaded."""
+    monkeypatch.setattr("app.engine.engine.SLOW_S", 0.0)
+    gate, open_gate = (put(tmp_path, name, text="gated") / "gate" for name in ("hangs", "waits"))
+    open_gate.touch()
+    engine, repository = Engine(threads=1, max_batch_rows=8, max_queue_rows=64), loaded(tmp_path)
+    await engine.run(repository.find("waits"), Primitive.ENCODE, rows(1), time.monotonic() + 10)
+    with pytest.raises(DeadlineExceeded):
+        await engine.run(repository.find("hangs"), Primitive.ENCODE, rows(1), time.monotonic() + 0.5)
+    waiting = asyncio.create_task(
+        engine.run(repository.find("waits"), Primitive.ENCODE, rows(1), time.monotonic() + 10)
+    )
+    await asyncio.sleep(0.1)
+    repository.unload("hangs")
+    gc.collect()
+    try:
+        assert "A pass of hangs version 1 (encode) has not come back" in str(engine.fault)
+    finally:
+        gate.touch()
+    await waiting
+    assert engine.fault is None
     engine.close()
 
 

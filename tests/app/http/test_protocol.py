@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
@@ -194,6 +195,19 @@ async def test_a_silent_connection_is_closed(world: World, monkeypatch: pytest.M
     await asyncio.sleep(0.05)
     writer.write(b"\r\n")
     assert statuses(await rest(reader, writer)) == [200]
+
+
+async def test_a_pause_of_the_machine_is_no_fault_of_the_client(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time in which the server itself stood still does not count, neither within a head nor between two requests."""
+    monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(limits, "KEEP_ALIVE_S", 0.5)
+    reader, writer = await world.connect()
+    for piece in (head()[:9], head()[9:] + head("GET /last", CLOSE)[:9], head("GET /last", CLOSE)[9:]):
+        writer.write(piece)
+        await asyncio.sleep(0.05)
+        time.sleep(0.6)  # noqa: ASYNC251 - so that the loop, with all that runs on it, stands still.
+        await asyncio.sleep(0.05)
+    assert statuses(await rest(reader, writer)) == [200, 200]
 
 
 async def test_a_request_may_take_its_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,15 @@ def test_who_takes_too_little_is_stuck(waiting: list[tuple[int, float]], stuck: 
     assert [client.is_stuck(*each) for each in waiting][-1] is stuck
 
 
+def test_what_nobody_could_see_is_left_out() -> None:
+    """A client is stuck after the same time as ever, but for the time in which this process stood still."""
+    client = Taking()
+    assert not client.is_stuck(9 * MUCH, 0)
+    client.forgive(2 * LONG)
+    assert not client.is_stuck(9 * MUCH, 2.9 * LONG)
+    assert client.is_stuck(9 * MUCH, 3.1 * LONG)
+
+
 async def test_what_the_system_holds_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the other end has not taken is counted, nothing once it has or once the socket is closed, or where none tells."""
     ours, theirs = socket.socketpair()
