@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 SECONDS = 2.0
 """The longest wait for each part of an answer."""
+DEFAULT_PORT = "8000"
 LONGEST = 2**16
 """Bytes of an answer that are read."""
 NEAR = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where one asks who listens everywhere.
@@ -40,12 +41,17 @@ def asked(settings: Mapping[str, str]) -> bytes:
         ValueError: The port is none.
     """
     host = settings.get("GYOZA_HOST", "127.0.0.1")
-    address = NEAR.get(host, host), int(settings.get("GYOZA_PORT", "8000"))
+    address = NEAR.get(host, host), int(own_port(settings.get("GYOZA_PORT", DEFAULT_PORT)))
     with socket.create_connection(address, SECONDS) as plain:
         connection = encrypted(plain) if settings.get("GYOZA_TLS_CERTIFICATE") else plain
         with connection:
             connection.sendall(REQUEST)
             return b"".join(parts(connection))
+
+
+def own_port(port: str) -> str:
+    """Return a port as the service reads it: what Kubernetes tells of a service called gyoza, such as tcp://10.0.0.1:80, is none."""
+    return DEFAULT_PORT if "://" in port else port
 
 
 def encrypted(connection: socket.socket) -> socket.socket:

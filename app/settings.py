@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 ENVIRONMENT = "GYOZA_"
 LINK = "_SERVICE_HOST"
 """The end of the variable by which Kubernetes tells containers of a service; beside it are others with the same begin."""
+LINKED = re.compile(r"(?:tcp|udp|sctp)://.*")
+"""What Kubernetes puts into ``<SERVICE>_PORT``, and so into ``GYOZA_PORT`` where a service is called gyoza."""
 PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 OWN_FOLDERS = ("models", "v2")
 COLLECTOR = re.compile(r"https?://[^\s/?#]+(?:/[^\s?#]*)?")
@@ -111,6 +113,11 @@ class Settings(BaseSettings):
         """The origins whose pages may call."""
         return parts_of(self.cors_origins)
 
+    @field_validator("port", mode="before")
+    @classmethod
+    def _leave_out_link(cls, port: Any) -> Any:
+        return cls.model_fields["port"].default if is_link(port) else port
+
     @field_validator("root_path")
     @classmethod
     def _check_prefix(cls, prefix: str) -> str:
@@ -161,6 +168,11 @@ class Settings(BaseSettings):
         if (key is None) != (info.data.get("tls_certificate") is None):
             raise ValueError("must be set together with GYOZA_TLS_CERTIFICATE. Set both, or neither.")
         return key
+
+
+def is_link(port: object) -> bool:
+    """Whether a port is none that anybody set, but the address of a service that Kubernetes tells every container."""
+    return isinstance(port, str) and LINKED.fullmatch(port) is not None
 
 
 def unread(environment: Iterable[str]) -> list[str]:

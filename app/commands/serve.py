@@ -5,7 +5,7 @@ import inspect
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +22,7 @@ from app.logs import configure_logging
 from app.main import create_app
 from app.repository import Repository
 from app.serving import leave_at_signals, open_port, run, url_of
-from app.settings import Settings, unread
+from app.settings import Settings, is_link, unread
 from app.threads import limit_blas
 from app.tls import TlsFilesError, check_tls
 from app.workers import supervise
@@ -30,6 +30,9 @@ from app.workers import supervise
 __all__ = ["serve"]
 
 logger = logging.getLogger("gyoza.settings")
+
+GUARDS = ("api_keys_file", "admin_keys_file", "public_metrics", "public_docs", "tls_certificate", "tls_key")
+"""The settings that keep others out."""
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -104,11 +107,19 @@ def told_setting(item: Mapping[str, Any]) -> str:
     return f"GYOZA_{name}: {item['msg'].removeprefix('Value error, ')}"
 
 
-def tell_unread(environment: Iterable[str]) -> None:
-    """Warn of variables that look like settings and are none, with what may have been meant."""
+def tell_unread(environment: Mapping[str, str]) -> None:
+    """Warn of variables that change nothing; one that was meant to keep others out is refused."""
+    if is_link(environment.get("GYOZA_PORT")):
+        logger.warning(
+            "GYOZA_PORT is what Kubernetes tells of a service called gyoza, and changes nothing. "
+            "Set enableServiceLinks: false in the pod, or GYOZA_PORT itself."
+        )
     for name in unread(environment):
-        near = difflib.get_close_matches(name.lower().removeprefix("gyoza_"), Settings.model_fields, n=1)
+        short = name.lower().removeprefix("gyoza_")
+        near = difflib.get_close_matches(short, Settings.model_fields, n=1, cutoff=0.7)
         meant = f"Did you mean GYOZA_{near[0].upper()}?" if near else "gyoza serve --help lists all."
+        if difflib.get_close_matches(short, GUARDS, cutoff=0.75):
+            fail(f"{name} is no setting, and without what it was meant for anybody may come in. {meant}", code=2)
         logger.warning("%s is no setting, and changes nothing. %s", name, meant)
 
 

@@ -197,14 +197,36 @@ def test_every_setting_is_a_flag(name: str) -> None:
 
 def test_variables_that_are_no_settings_are_told(folder: Path) -> None:
     """A variable that looks like a setting and is none is told in the log, once, with what may have been meant."""
-    variables = {"GYOZA_MAX_BATCHROWS": "8", "GYOZA_COLOUR": "red", "GYOZA_LOG_LEVEL": "warning"}
+    variables = {
+        "GYOZA_MAX_BATCHROWS": "8",
+        "GYOZA_COLOUR": "red",
+        "GYOZA_LOG_LEVEL": "warning",
+        "GYOZA_PORT": "tcp://[::1]:1",
+    }
     with serving(folder, "--workers", "2", env={**os.environ, **variables}) as (server, _, _):
         server.terminate()
         _, errors = server.communicate(timeout=SECONDS)
     assert re.findall(r"WARNING .*(gyoza\.settings: .*)", errors) == [
+        (
+            "gyoza.settings: GYOZA_PORT is what Kubernetes tells of a service called gyoza, and changes nothing. "
+            "Set enableServiceLinks: false in the pod, or GYOZA_PORT itself."
+        ),
         "gyoza.settings: GYOZA_COLOUR is no setting, and changes nothing. gyoza serve --help lists all.",
         "gyoza.settings: GYOZA_MAX_BATCHROWS is no setting, and changes nothing. Did you mean GYOZA_MAX_BATCH_ROWS?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("GYOZA_API_KEY_FILE", "GYOZA_API_KEYS_FILE"), ("GYOZA_TLS_CERTIFICAT", "GYOZA_TLS_CERTIFICATE")],
+)
+def test_a_lock_that_was_mistyped_is_refused(name: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that was meant to keep others out, and would not, ends with 2 and with what may have been meant."""
+    monkeypatch.setenv(name, "file")
+    result = CliRunner().invoke(main, ["serve", "--port", "0"])
+    assert result.exit_code == 2
+    assert f"{name} is no setting" in result.output
+    assert f"Did you mean {meant}?" in result.output
 
 
 def test_the_version() -> None:

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from app.healthcheck import own_port
+from app.settings import Settings
 from tests.app.certificates import make_certificate
 from tests.app.servers import ROOT, SECONDS, serving
 from tests.app.worlds import put
@@ -43,6 +45,12 @@ def test_who_listens_everywhere_is_asked_nearby(folder: Path, everywhere: str) -
     with serving(folder) as (_, address, _):
         done = check(GYOZA_HOST=everywhere, gyoza_port=str(urlsplit(address).port), GYOZA_PORT="8000")
     assert done.returncode == 0, done.stdout
+
+
+def test_a_port_of_kubernetes_is_none() -> None:
+    """Where a service is called gyoza, the service keeps its default port, and there it is asked."""
+    assert own_port("tcp://10.0.0.1:80") == str(Settings().port)
+    assert own_port("81") == "81"
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")

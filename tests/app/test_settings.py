@@ -32,6 +32,15 @@ def test_the_defaults_are_those_promised() -> None:
     assert Settings(max_body_bytes=7, max_intake_bytes=5).intake_bytes == 7
 
 
+def test_a_port_of_kubernetes_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a service is called gyoza, Kubernetes sets GYOZA_PORT to an address: the default holds, as without it."""
+    monkeypatch.setenv("GYOZA_PORT", "tcp://10.0.0.1:80")
+    assert Settings().port == 8000
+    assert Settings(port=82).port == 82
+    with pytest.raises(ValidationError):
+        Settings(port="http://10.0.0.1:80")
+
+
 def test_variables_that_nothing_reads_are_found() -> None:
     """They look like settings and are none; in small letters settings are read too, and Kubernetes' variables are its own."""
     links = [
