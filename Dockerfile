@@ -63,7 +63,7 @@ CMD ["gyoza", "serve"]
 # system that is read only it would be compiled again at every start.
 FROM runtime AS slim
 COPY --from=slim-environment /opt/gyoza /opt/gyoza
-COPY models /models
+COPY models/digits /models/digits
 COPY --from=package /package/opt/gyoza /opt/gyoza
 RUN python -c "import app.commands.serve, app.workers.worker, app.healthcheck, ssl"
 USER 10001:10001
@@ -76,7 +76,7 @@ LABEL org.opencontainers.image.version="$VERSION" \
 
 FROM runtime
 COPY --from=whole-environment /opt/gyoza /opt/gyoza
-COPY models /models
+COPY models/digits /models/digits
 COPY --from=package /package/opt/gyoza /opt/gyoza
 RUN TF_CPP_MIN_LOG_LEVEL=3 python -c "import app.commands.serve, app.workers.worker, app.healthcheck, gyoza.loading, ssl" \
  && rm -r "$KERAS_HOME"

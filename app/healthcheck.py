@@ -1,7 +1,8 @@
 """Whether the service of this container is ready: ``python -m app.healthcheck`` ends with 0 if it is, else with 1.
 
-It is run every few seconds for as long as the service lives, so it reads the four settings that it needs by itself:
-``app.settings`` takes fifteen times as long to import. The settings must stand in the environment, as they do in an image.
+It is run every few seconds for as long as the service lives, so it reads the three settings that it needs by itself:
+``app.settings`` takes fifteen times as long to import. The settings must stand in the environment, as they do in an image,
+and name the port: a free one, which ``GYOZA_PORT=0`` takes, can't be known here, so such a service is never healthy.
 """
 
 import os

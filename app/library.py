@@ -30,7 +30,8 @@ def needing_keras(what: str, instead: str | None = None) -> Iterator[Any]:
     except ImportError as error:
         raise UnloadableModel(
             f"{what} needs Keras, which is not installed ({error}). "
-            f"Install the extra cpu or gpu: pip install 'gyoza-serve[cpu]'{f'; or {instead}' if instead else ''}"
+            "Install the extra cpu or gpu of gyoza-serve: pip install '.[cpu]' in the checkout"
+            f"{f'; or {instead}' if instead else ''}"
         ) from error
     try:
         yield loading

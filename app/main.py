@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from threading import Thread
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
@@ -38,7 +39,7 @@ from app.metrics import Metrics
 from app.model import Loader, load_with_keras
 from app.peers import Peers
 from app.repository import LOADING, OwnControl, Repository, tidy
-from app.settings import Settings
+from app.settings import Settings, told
 from app.threads import threads_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,17 @@ GRACE_S = 1.0
 """So much longer than its deadline allows the answer to a request may take."""
 SHOWN_EVERY_S = 1.0
 """What other workers show of this one's queues and models is no older."""
+COMMON: Mapping[str, Any] = MappingProxyType(
+    {
+        "title": "gyoza",
+        "version": gyoza.__version__,
+        "summary": "Disentangling normalizing flows: latents to factors and back.",
+        "exception_handlers": {GyozaError: on_gyoza_error, HTTPException: on_http_error},
+        "openapi_url": None,
+        "redirect_slashes": False,
+    }
+)
+"""FastAPI's options of every service."""
 
 
 class Service(FastAPI):
@@ -62,7 +74,7 @@ class Service(FastAPI):
         lifecycle: Whether the process is about to end.
         traces: Where the requests' spans are made, if anywhere.
         inside: What is put around the endpoints, where only requests come that may.
-        **options: FastAPI's.
+        **options: FastAPI's, beside those that are the same for every service.
 
     Raises:
         KeysFileError: A file of keys can't be read.
@@ -78,7 +90,7 @@ class Service(FastAPI):
         **options: Any,
     ) -> None:
         """Put everything around everything."""
-        super().__init__(**options)
+        super().__init__(**COMMON, **options)
         self.traces = traces
         self.access = AccessLog(metrics, traces.answered if traces else None)
         guarded = guard(inside(Shortcut(super().__call__)), settings)
@@ -102,6 +114,7 @@ def create_app(  # noqa: PLR0913, PLR0917 - what differs between a server, a wor
     counts: Metrics | None = None,
     lifecycle: Lifecycle | None = None,
     inside: Wrapper = lambda app: app,
+    threads: int | None = None,
 ) -> FastAPI:
     """Wire the service.
 
@@ -114,6 +127,7 @@ def create_app(  # noqa: PLR0913, PLR0917 - what differs between a server, a wor
         counts: Where everything is counted; by default for this process alone.
         lifecycle: Where the process is between its start and its end; told when the models are loaded.
         inside: Puts something around the endpoints, which only those requests reach that may come in.
+        threads: So many passes are computed at once; by default the share of one worker.
 
     Returns:
         The application. Its lifespan loads the models beside the serving, and closes what it opened.
@@ -122,31 +136,20 @@ def create_app(  # noqa: PLR0913, PLR0917 - what differs between a server, a wor
     counts = counts or Metrics()
     lifecycle = lifecycle or Lifecycle()
     loader = loader or partial(load_with_keras, trusted_modules=settings.trusted)
-
-    app = Service(
-        settings,
-        counts,
-        lifecycle,
-        traces_of(settings),
-        inside,
-        title="gyoza",
-        version=gyoza.__version__,
-        summary="Disentangling normalizing flows: latents to factors and back.",
-        routes=[*flow_routes(), *infer_routes()],
-        lifespan=partial(
-            lifespan, partial(open_services, settings, loader, peers or Peers(), counts, lifecycle), on_loaded
-        ),
-        exception_handlers={GyozaError: on_gyoza_error, HTTPException: on_http_error},
-        openapi_url=None,
-        redirect_slashes=False,
-    )
-    app.include_router(models.router)
-    app.include_router(control.router)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
-    app.include_router(v2_router())
-    app.router.routes.extend([*docs_routes(app, settings), *explorer_routes(settings)])
+    threads = threads or threads_of(settings.workers)
+    open_all = partial(open_services, settings, loader, peers or Peers(), counts, lifecycle, threads)
+    during = partial(lifespan, open_all, on_loaded)
+    app = Service(settings, counts, lifecycle, traces_of(settings), inside, lifespan=during)
+    add_routes(app, settings)
     return app
+
+
+def add_routes(app: FastAPI, settings: Settings) -> None:
+    """Add every endpoint."""
+    app.router.routes.extend([*flow_routes(), *infer_routes()])
+    for router in (models.router, control.router, health.router, metrics.router, v2_router()):
+        app.include_router(router)
+    app.router.routes.extend([*docs_routes(app, settings), *explorer_routes(settings)])
 
 
 @asynccontextmanager
@@ -174,13 +177,32 @@ def traces_of(settings: Settings) -> "Traces | None":
     """Start to send traces, if that is wanted.
 
     Raises:
-        ImportError: The extra ``telemetry`` is not installed.
+        ImportError: The extra ``telemetry`` is not installed; the text says how to install it.
     """
+    check_telemetry(settings)
     if settings.otel_endpoint is None:
         return None
     from app.traces import Traces  # noqa: PLC0415 - an optional extra.
 
     return Traces(settings.otel_endpoint)
+
+
+def check_telemetry(settings: Settings) -> None:
+    """Look whether what traces need is there, if they are wanted.
+
+    Raises:
+        ImportError: The extra ``telemetry`` is not installed; the text says how to install it.
+    """
+    if settings.otel_endpoint is None:
+        return
+    try:
+        import app.traces  # noqa: F401, PLC0415 - an optional extra.
+    except ImportError as missing:
+        text = (
+            f"needs OpenTelemetry, which is not installed ({missing}). Install the extra telemetry of gyoza-serve: "
+            "pip install '.[telemetry]' in the checkout; or leave it out."
+        )
+        raise ImportError(told(("otel_endpoint",), text), name=missing.name) from missing
 
 
 async def show_gauges(services: Services) -> None:
@@ -190,7 +212,9 @@ async def show_gauges(services: Services) -> None:
         await asyncio.sleep(SHOWN_EVERY_S)
 
 
-def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metrics, lifecycle: Lifecycle) -> Services:
+def open_services(  # noqa: PLR0913, PLR0917 - all that create_app was given
+    settings: Settings, loader: Loader, peers: Peers, counts: Metrics, lifecycle: Lifecycle, threads: int
+) -> Services:
     """Open all that lives as long as the application."""
     repository = Repository(
         settings.models_dir,
@@ -201,7 +225,7 @@ def open_services(settings: Settings, loader: Loader, peers: Peers, counts: Metr
         partial(load_half_with_keras, trusted_modules=settings.trusted),
     )
     engine = Engine(
-        threads=threads_of(settings.workers),
+        threads=threads,
         max_batch_rows=settings.max_batch_rows,
         max_queue_rows=settings.queue_rows,
         batch_delay_s=settings.batch_delay_ms / 1e3,

@@ -13,9 +13,10 @@ from starlette.types import ASGIApp
 
 from app.hosting import Host, Placement
 from app.logs import configure_logging
+from app.main import check_telemetry
 from app.model import Loader
-from app.settings import Settings
-from app.threads import limit_blas, usable_cores
+from app.settings import Settings, told
+from app.threads import limit_blas, threads_for
 
 try:
     import ray
@@ -23,8 +24,8 @@ try:
     from ray.serve.config import BackpressureConfig
 except ImportError as missing:
     raise ImportError(
-        f"app.ray_serve needs Ray Serve, which is not installed ({missing}). Install the extra ray: "
-        "pip install 'gyoza-serve[ray]'.",
+        f"app.ray_serve needs Ray Serve, which is not installed ({missing}). Install the extra ray of gyoza-serve: "
+        "pip install '.[ray]' in the checkout.",
         name=missing.name,
     ) from missing
 
@@ -88,14 +89,15 @@ class Replica:
         self, settings: Settings, models_per_replica: int | None = None, loader: Loader | None = None
     ) -> None:
         """Load what must be there before the first request comes."""
-        settings = sharing(settings, ray.get_runtime_context().get_assigned_resources().get("CPU", 1.0))
+        threads = threads_for(ray.get_runtime_context().get_assigned_resources().get("CPU", 1.0))
         configure_logging(settings)
         limit_blas(os.environ)
         self._app: Host | Placement
         if models_per_replica is None:
-            self._app = Host(settings, loader)
+            self._app = Host(settings, loader, threads=threads)
         else:
-            placement = Placement(settings, serve.multiplexed(max_num_models_per_replica=models_per_replica), loader)
+            keep = serve.multiplexed(max_num_models_per_replica=models_per_replica)
+            placement = Placement(settings, keep, loader, threads)
             self._app = placement
             self._hold = placement.hold  # Here Ray looks for what tells it of models.
         await self._app.start()
@@ -140,24 +142,17 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     """Read the settings, or say which can't be.
 
     Raises:
-        ValueError: One is not what it may be, or would not do what it says.
+        ValueError: One is not what it may be, needs what is not installed, or would not do what it says.
     """
     try:
         settings = Settings(**given)
+        check_telemetry(settings)
     except ValidationError as error:
         raise ValueError("\n".join(told(item["loc"], item["msg"]) for item in error.errors())) from None
+    except ImportError as error:
+        raise ValueError(str(error)) from None
     for name, rule in ALONE.items():
         value = getattr(settings, name)
         if value != Settings.model_fields[name].default:
             raise ValueError(told((name,), f"{rule}. Received: {value}."))
     return settings
-
-
-def told(place: tuple[int | str, ...], message: str) -> str:
-    """Tell what is wrong with a setting."""
-    return f"GYOZA_{'_'.join(map(str, place)).upper()}: {message.removeprefix('Value error, ')}"
-
-
-def sharing(settings: Settings, cpus: float) -> Settings:
-    """Return settings by which a replica takes no more threads than it was given cores."""
-    return settings.model_copy(update={"workers": max(1, int(usable_cores() // max(1.0, cpus)))})

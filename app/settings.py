@@ -185,6 +185,11 @@ def unread(environment: Iterable[str]) -> list[str]:
     return [name for name in named if name.upper() not in known and not name.startswith(links)]
 
 
+def told(place: Iterable[int | str], message: str) -> str:
+    """Tell what is wrong with a setting, by the name of its variable."""
+    return f"{ENVIRONMENT}{'_'.join(map(str, place)).upper()}: {message.removeprefix('Value error, ')}"
+
+
 def parts_of(text: str) -> tuple[str, ...]:
     """Return the parts of a text with commas between them."""
     return tuple(part for piece in text.split(",") if (part := piece.strip()))

@@ -38,6 +38,11 @@ def threads_of(workers: int) -> int:
     return max(1, usable_cores() // workers)
 
 
+def threads_for(cores: float) -> int:
+    """Return how many threads a process that was given so many cores should compute in: no more than it can use of them."""
+    return max(1, min(int(cores), usable_cores()))
+
+
 def variables_of(threads: int, given: Mapping[str, str]) -> dict[str, str]:
     """Return the environment variables that give a process's libraries their threads.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect"]
 
-NO_KERAS = "not listed, since that needs Keras: pip install 'gyoza-serve[cpu]'"
+NO_KERAS = "not listed, since that needs Keras, the extra cpu of gyoza-serve: pip install '.[cpu]' in the checkout"
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from app.http.files import raise_file_limit
 from app.keys import KeyRing, KeysFileError
 from app.lifecycle import Lifecycle
 from app.logs import configure_logging
-from app.main import create_app
+from app.main import check_telemetry, create_app
 from app.repository import Repository
 from app.serving import leave_at_signals, open_port, run, url_of
-from app.settings import Settings, is_link, unread
+from app.settings import Settings, is_link, told, unread
 from app.threads import limit_blas
 from app.tls import TlsFilesError, check_tls
 from app.workers import supervise
@@ -66,8 +66,7 @@ def serve(**given: Any) -> None:
     settings = settings_of(given)
     configure_logging(settings)
     tell_unread(os.environ)
-    check_files(settings)
-    check_telemetry(settings)
+    check_needs(settings)
     raise_file_limit()
     listener = listen(settings)
     url = url_of(settings, listener)
@@ -90,7 +89,7 @@ def settings_of(given: dict[str, Any]) -> Settings:
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        wrong = "\n".join(map(told_setting, error.errors()))
+        wrong = "\n".join(told(item["loc"], item["msg"]) for item in error.errors())
         fail(f"{wrong}\ngyoza serve --help tells what each may be.", code=2)
     if settings.workers > 1 and not hasattr(socket, "send_fds"):
         fail(
@@ -99,12 +98,6 @@ def settings_of(given: dict[str, Any]) -> Settings:
             code=2,
         )
     return settings
-
-
-def told_setting(item: Mapping[str, Any]) -> str:
-    """Tell what is wrong with a setting."""
-    name = "_".join(map(str, item["loc"])).upper()
-    return f"GYOZA_{name}: {item['msg'].removeprefix('Value error, ')}"
 
 
 def tell_unread(environment: Mapping[str, str]) -> None:
@@ -123,27 +116,14 @@ def tell_unread(environment: Mapping[str, str]) -> None:
         logger.warning("%s is no setting, and changes nothing. %s", name, meant)
 
 
-def check_telemetry(settings: Settings) -> None:
-    """Say how to install what traces need where that is missing."""
-    if settings.otel_endpoint is None:
-        return
-    try:
-        import app.traces  # noqa: F401, PLC0415 - an optional extra.
-    except ImportError as error:
-        fail(
-            f"GYOZA_OTEL_ENDPOINT: needs OpenTelemetry, which is not installed ({error}). Install the extra telemetry: "
-            "pip install 'gyoza-serve[telemetry]'; or leave it out.",
-            code=2,
-        )
-
-
-def check_files(settings: Settings) -> None:
-    """Look at the files of keys and of TLS, or say what is wrong with them, before a port is open."""
+def check_needs(settings: Settings) -> None:
+    """Look at the files of keys and of TLS and at what traces need, or say what is wrong, before a port is open."""
     try:
         KeyRing(settings.api_keys_file, settings.admin_keys_file)
         if settings.tls_certificate and settings.tls_key:
             check_tls(settings.tls_certificate, settings.tls_key)
-    except (KeysFileError, TlsFilesError) as error:
+        check_telemetry(settings)
+    except (KeysFileError, TlsFilesError, ImportError) as error:
         fail(str(error), code=2)
 
 

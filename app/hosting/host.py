@@ -25,6 +25,7 @@ class Host:
         loader: What makes a flow of a file; None: what ``create_app`` takes then.
         peers: What is served already, and so need not be loaded at the start; None: nothing.
         inside: See ``create_app``.
+        threads: See ``create_app``.
     """
 
     def __init__(
@@ -33,11 +34,14 @@ class Host:
         loader: Loader | None = None,
         peers: Peers | None = None,
         inside: Wrapper = lambda app: app,
+        threads: int | None = None,
     ) -> None:
         """Make it; load nothing yet."""
         self.lifecycle = Lifecycle()
         self._loaded = asyncio.Event()
-        self._app = create_app(settings, loader, self._on_loaded, peers, lifecycle=self.lifecycle, inside=inside)
+        self._app = create_app(
+            settings, loader, self._on_loaded, peers, lifecycle=self.lifecycle, inside=inside, threads=threads
+        )
         self._stack = AsyncExitStack()
         self._state: dict[str, Any] = {}
 

@@ -81,12 +81,19 @@ class Placement:
         settings: How it serves.
         keep: Makes of what loads a model what gives it, and loads it only where it must, once it ended another as it sees fit.
         loader: What makes a flow of a file; None: what ``create_app`` takes then.
+        threads: See ``create_app``.
 
     Raises:
         ValueError: There is no default model, so that paths without a model would mean now this one, now that one.
     """
 
-    def __init__(self, settings: Settings, keep: Callable[[Hold], Hold], loader: Loader | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        keep: Callable[[Hold], Hold],
+        loader: Loader | None = None,
+        threads: int | None = None,
+    ) -> None:
         """Find the models; load none."""
         found = find_entries(settings.models_dir)
         names = sorted({entry.name for entry in found.values()})
@@ -97,7 +104,7 @@ class Placement:
                 f"{', '.join(map(sendable, names)) or f'none, there is no model in {settings.models_dir.absolute()}'}."
             )
         unloaded = Peers(known=dict.fromkeys(found, Known(is_unloaded=True, is_awaited=False)))
-        self.host = Host(settings, loader, unloaded, self._holding)
+        self.host = Host(settings, loader, unloaded, self._holding, threads)
         self._settings = settings
         self._failed: dict[str, Failure] = {}
         self._taking: set[asyncio.Task[Held]] = set()

@@ -147,8 +147,8 @@ class Tree:
             from scipy.spatial import cKDTree  # noqa: PLC0415 - an optional extra.
         except ImportError as error:
             raise ImportError(
-                "Factors of several numbers a row need scipy; install it by: pip install 'gyoza-serve[metrics]'. "
-                f"Received: {type(error).__name__}: {error}"
+                "Factors of several numbers a row need scipy. Install the extra metrics of gyoza-serve: "
+                f"pip install '.[metrics]' in the checkout. Received: {type(error).__name__}: {error}"
             ) from error
         self._tree = cKDTree(scores)
 

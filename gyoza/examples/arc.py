@@ -129,8 +129,8 @@ def picture() -> Any:
         from gyoza.examples import arc_picture  # noqa: PLC0415 - matplotlib is an optional extra.
     except ImportError as error:
         raise SystemExit(
-            "The picture needs matplotlib; install it by: pip install 'gyoza-serve[examples]'. "
-            f"Received: {type(error).__name__}: {error}"
+            "The picture needs matplotlib. Install the extra examples of gyoza-serve: pip install '.[examples]' in the "
+            f"checkout. Received: {type(error).__name__}: {error}"
         ) from error
     return arc_picture
 

@@ -19,6 +19,6 @@ def scikit_learn(module: str) -> Any:
         return import_module(f"sklearn.{module}")
     except ImportError as error:
         raise ImportError(
-            "This metric needs scikit-learn; install it by: pip install 'gyoza-serve[metrics]'. "
-            f"Received: {type(error).__name__}: {error}"
+            "This metric needs scikit-learn. Install the extra metrics of gyoza-serve: pip install '.[metrics]' in the "
+            f"checkout. Received: {type(error).__name__}: {error}"
         ) from error

@@ -4,8 +4,8 @@ try:
     import keras
 except ImportError as error:
     raise ImportError(
-        "gyoza.modelling needs Keras and a backend for it; install both by: pip install 'gyoza-serve[cpu]' "
-        f"(or [gpu]). Received: {type(error).__name__}: {error}"
+        "gyoza.modelling needs Keras and a backend for it. Install the extra cpu or gpu of gyoza-serve: "
+        f"pip install '.[cpu]' in the checkout. Received: {type(error).__name__}: {error}"
     ) from error
 
 __all__ = ["keras"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings, unread
+from app.settings import Settings, told, unread
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -61,6 +61,16 @@ def test_impossible_values_are_refused(wrong: dict[str, object]) -> None:
     """A value that can't be, or a setting that does not exist, is refused."""
     with pytest.raises(ValidationError):
         Settings(**wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_wrong_is_told_by_the_name_of_the_variable() -> None:
+    """Whether it came from a variable or not, and in the words of the setting's own check."""
+    with pytest.raises(ValidationError) as raised:
+        Settings(tls_key=Path("key"))
+    (item,) = raised.value.errors()
+    assert told(item["loc"], item["msg"]) == (
+        "GYOZA_TLS_KEY: must be set together with GYOZA_TLS_CERTIFICATE. Set both, or neither."
+    )
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

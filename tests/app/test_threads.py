@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.threads import BLAS_VARIABLES, threads_of, usable_cores, variables_of
+from app.threads import BLAS_VARIABLES, threads_for, threads_of, usable_cores, variables_of
 
 CORES = len(os.sched_getaffinity(0))
 INFO = "import os, numpy; from app.threads import *; limit_blas({given}); {info}"
@@ -40,6 +40,17 @@ def test_workers_share_the_cores() -> None:
     """Each worker gets its share of the threads, and one at least."""
     assert threads_of(1) == usable_cores()
     assert threads_of(10_000) == 1
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads"), [(1.0, 1), (5.0, 5), (6.0, 6), (7.0, 7), (16.0, 16), (64.0, 16), (0.5, 1), (0.0, 1), (2.5, 2)]
+)
+def test_who_is_given_cores_computes_in_as_many_threads(
+    cores: float, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as the cores that were given, whole ones, but one at least, and no more than can be used."""
+    monkeypatch.setattr("app.threads.usable_cores", lambda: 16)
+    assert threads_for(cores) == threads
 
 
 def test_what_the_environment_says_stays() -> None:

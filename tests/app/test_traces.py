@@ -201,7 +201,11 @@ def test_without_the_extra_it_says_what_to_install(folder: Path) -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert found.returncode == 2
-    assert "pip install 'gyoza-serve[telemetry]'" in found.stderr
+    assert "GYOZA_OTEL_ENDPOINT: needs OpenTelemetry" in found.stderr
+    assert (
+        "Install the extra telemetry of gyoza-serve: pip install '.[telemetry]' in the checkout; or leave it out."
+        in found.stderr
+    )
 
 
 UNTRACED = """

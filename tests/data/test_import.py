@@ -33,7 +33,7 @@ def test_a_missing_keras_is_explained() -> None:
         "try: from gyoza.data import FactorPairs\n"
         "except ImportError as error: print(error)"
     )
-    assert "pip install 'gyoza-serve[cpu]'" in run(code)
+    assert "Install the extra cpu or gpu of gyoza-serve: pip install '.[cpu]' in the checkout" in run(code)
 
 
 def test_all_that_is_promised_is_there() -> None:

@@ -126,7 +126,9 @@ def test_a_missing_scipy_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.spatial", None)
     numbers = np.random.default_rng(0).standard_normal((4, 2))
     NumberPartners(numbers[:, :1], 0.5, np.random.default_rng(0))
-    with pytest.raises(ImportError, match=r"need scipy; install it by: pip install 'gyoza-serve\[metrics\]'"):
+    with pytest.raises(
+        ImportError, match=r"need scipy\. Install the extra metrics of gyoza-serve: pip install '\.\[metrics\]'"
+    ):
         NumberPartners(numbers, 0.5, np.random.default_rng(0))
 
 

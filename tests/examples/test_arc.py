@@ -159,7 +159,7 @@ def test_a_missing_matplotlib_is_explained(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.delattr(gyoza.examples, "arc_picture")
     monkeypatch.delitem(sys.modules, "gyoza.examples.arc")
     monkeypatch.setattr(sys, "argv", ["arc"])
-    with pytest.raises(SystemExit, match=r"pip install 'gyoza-serve\[examples\]'\. Received: ") as stopped:
+    with pytest.raises(SystemExit, match=r"pip install '\.\[examples\]' in the checkout\. Received: ") as stopped:
         runpy.run_module("gyoza.examples.arc", run_name="__main__")
     assert isinstance(stopped.value.code, str)  # Which Python prints to stderr, to exit with 1.
 

@@ -97,4 +97,4 @@ def test_what_needs_keras_says_which_extra_to_install(module: str, missing: str)
     """Without Keras or its backend the import error names the extra."""
     done = run_python(PYTHON.format(before=f"sys.modules[{missing!r}] = None", module=module))
     assert done.returncode == 1
-    assert "pip install 'gyoza-serve[cpu]'" in done.stderr
+    assert "Install the extra cpu or gpu of gyoza-serve: pip install '.[cpu]' in the checkout" in done.stderr

@@ -21,7 +21,9 @@ def test_a_missing_scikit_learn_is_explained(
     """The error says which extra to install."""
     for module in ("sklearn.svm", "sklearn.ensemble"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=r"pip install 'gyoza-serve\[metrics\]'. Received: ModuleNotFoundError: "):
+    with pytest.raises(
+        ImportError, match=r"pip install '\.\[metrics\]' in the checkout\. Received: ModuleNotFoundError: "
+    ):
         metric(CODES, labels, CODES, labels)
 
 

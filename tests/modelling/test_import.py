@@ -13,7 +13,9 @@ def test_a_missing_keras_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Keras the import error says which extra to install."""
     monkeypatch.setitem(sys.modules, "keras", None)
     try:
-        with pytest.raises(ImportError, match=r"pip install 'gyoza-serve\[cpu\]'"):
+        with pytest.raises(
+            ImportError, match=r"extra cpu or gpu of gyoza-serve: pip install '\.\[cpu\]' in the checkout"
+        ):
             importlib.reload(gyoza.modelling)
     finally:
         monkeypatch.undo()

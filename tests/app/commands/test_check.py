@@ -218,6 +218,6 @@ def test_without_keras_the_extra_is_named(tmp_path: Path) -> None:
         command("check", tmp_path / "tiny", before=without), capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "pip install 'gyoza-serve[cpu]'" in done.stdout
+    assert "Install the extra cpu or gpu of gyoza-serve: pip install '.[cpu]' in the checkout" in done.stdout
     assert "or put the plan beside it that gyoza package writes where Keras is" in done.stdout
     subprocess.run(command("check", tmp_path / "plan", before=without), capture_output=True, check=True)

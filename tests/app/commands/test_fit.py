@@ -217,7 +217,7 @@ def test_without_keras_the_extra_is_named(folder: Path) -> None:
     command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "pip install 'gyoza-serve[cpu]'" in done.stderr
+    assert "Install the extra cpu or gpu of gyoza-serve: pip install '.[cpu]' in the checkout" in done.stderr
     assert "Traceback" not in done.stderr
 
 

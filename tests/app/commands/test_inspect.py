@@ -34,7 +34,7 @@ def test_a_plan_is_shown_without_keras(tmp_path: Path) -> None:
         "latents [4] to codes [4] in float64",
         "residual              2  columns 0 to 1  -1.5 to 2  the rest\n",
         "color                 1  columns 3 to 3\n",
-        "not listed, since that needs Keras: pip install 'gyoza-serve[cpu]'",
+        "not listed, since that needs Keras, the extra cpu of gyoza-serve: pip install '.[cpu]' in the checkout",
         "steps of its plan: 1 Coupling, 1 Gather, 1 Affine",
         f"{digest}  NOT the one that flow.toml records",
         "golden.safetensors  MISSING, though flow.toml records it",

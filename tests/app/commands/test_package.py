@@ -257,6 +257,6 @@ def test_without_keras_the_extra_is_named(saved: Path, folder: Path) -> None:
     )
     assert done.returncode == 1
     assert "packaging a flow needs Keras" in done.stderr
-    assert "pip install 'gyoza-serve[cpu]'" in done.stderr
+    assert "Install the extra cpu or gpu of gyoza-serve: pip install '.[cpu]' in the checkout" in done.stderr
     assert "Traceback" not in done.stderr
     assert not names(folder / "models")

@@ -8,7 +8,8 @@ from starlette.types import Message
 
 from app.hosting import Host
 from app.settings import Settings
-from tests.app.hosting.worlds import client_of
+from app.threads import threads_of
+from tests.app.hosting.worlds import client_of, note_threads
 from tests.app.worlds import LATENTS, put, tiny_loader
 
 
@@ -21,6 +22,18 @@ async def test_what_is_started_answers(folder: Path) -> None:
         assert (answer.status_code, (await client.get("/readyz")).status_code) == (200, 200)
     assert host.fault is None
     await host.stop()
+
+
+@pytest.mark.parametrize(("threads", "found"), [(3, 3), (None, threads_of(1))])
+async def test_it_computes_in_the_threads_that_it_is_given(
+    threads: int | None, found: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In those of a server alone where it is given none."""
+    noted = note_threads(monkeypatch)
+    host = Host(Settings(models_dir=folder), tiny_loader, threads=threads)
+    await host.start()
+    await host.stop()
+    assert noted == [found]
 
 
 async def test_what_is_not_ready_does_not_start(folder: Path) -> None:

@@ -4,11 +4,26 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
+import pytest
 from starlette.types import ASGIApp
 
+from app.engine import Engine
 from app.hosting.placement import Held, Hold
+
+
+def note_threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note in how many threads each engine computes that is made from now on."""
+    noted: list[int] = []
+
+    def make(*, threads: int, **options: Any) -> Engine:
+        noted.append(threads)
+        return Engine(threads=threads, **options)
+
+    monkeypatch.setattr("app.main.Engine", make)
+    return noted
 
 
 @asynccontextmanager

@@ -33,6 +33,12 @@ def test_the_context_is_what_is_copied() -> None:
     assert all((ROOT / name).exists() for name in copied)
 
 
+def test_of_the_models_only_the_bundled_one_is_copied() -> None:
+    """Both images have the bundled model, and nothing else that happens to lie in the checkout's folder of models."""
+    found = re.findall(r"^COPY (models\S*) (\S+)$", DOCKERFILE, re.MULTILINE)
+    assert found == [("models/digits", "/models/digits")] * 2
+
+
 def test_the_slim_image_has_the_versions_of_the_whole_one() -> None:
     """All that the slim image has, the whole one has in the same version, so that both give the same answers."""
     slim, whole = pins("slim"), pins("serve")
