@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +21,17 @@ def start(
     command = [sys.executable, "-c", script, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, cwd=ROOT, text=True, **{**pipes, **options})
+
+
+def read_up_to(server: subprocess.Popen[str], line: str) -> None:
+    """Read what a server prints up to a line; one that does not print it in time is killed."""
+    assert server.stdout
+    timer = Timer(SECONDS, server.kill)
+    timer.start()
+    try:
+        assert f"{line}\n" in iter(server.stdout.readline, "")
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -7,15 +7,18 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from select import select
 
 import httpx
 import pytest
 
 from app.server import FAREWELL_S, LINGER_S
 from tests.app.certificates import make_certificate
-from tests.app.faults.hurry import hurried
+from tests.app.faults.hurry import SLOW_KEEP_ALIVE_S, SLOW_TAKE_S, hurried
 from tests.app.faults.narrow import narrow
 from tests.app.faults.server import SECONDS, Server, rest, wait_until
 from tests.app.faults.witness import witness
@@ -38,7 +41,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     put(folder)
     log = folder.with_suffix(".log")
     limits = ["--max-body-bytes", str(INTAKE // 2), "--max-intake-bytes", str(INTAKE), "--max-queue-rows", "1000000"]
-    options = ["--workers", str(request.param), "--request-timeout-s", "2", *limits]
+    options = ["--workers", str(request.param), "--request-timeout-s", "4", *limits]
     with log.open("w") as file, hurried(folder, *options, stderr=file) as (process, address, _):
         yield Server.of(process, address, log)
 
@@ -53,6 +56,7 @@ def test_a_client_that_stops_reading_is_cut_off(server: Server) -> None:
             for _ in range(6):
                 client = clients.enter_context(socket.socket())
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.settimeout(SECONDS)
                 client.connect(server.place)
                 client.sendall(request)
             wait_until(lambda: server.log.read_text().count(CUT) == cut + 6)  # noqa: B023
@@ -80,24 +84,23 @@ def test_a_byte_at_a_time(server: Server) -> None:
     """A head that takes for ever is 408, a body 504 at the request's deadline, and both connections end."""
     files = server.files()
     slowly = {408: head(PATH, JSON)[:-4], 504: head(PATH, JSON, "Content-Length: 1000000")}
-    with witness(server.address):
-        for status, start in slowly.items():
-            with server.connect() as client:
-                client.settimeout(0.1)
-                client.sendall(start)
-                answer = b""
-                while not answer:
-                    client.sendall(b"x")
-                    try:
-                        answer = client.recv(2**16)
-                    except TimeoutError:
-                        continue
-                client.settimeout(SECONDS)
-                answer += rest(client)
+    with witness(server.address), ThreadPoolExecutor(len(slowly)) as threads:
+        for status, answer in zip(slowly, threads.map(partial(ask_slowly, server), slowly.values()), strict=True):
             assert statuses(answer) == [status]
             assert b"\r\nconnection: close\r\n" in answer
             assert b"application/problem+json" in answer
     server.settle(files)
+
+
+def ask_slowly(server: Server, start: bytes) -> bytes:
+    """Send one byte after the other behind a beginning, until there is an answer, and return that."""
+    end = time.monotonic() + SECONDS
+    with server.connect() as client:
+        client.sendall(start)
+        while not select([client], [], [], 0.1)[0]:
+            assert time.monotonic() < end
+            client.sendall(b"x")
+        return rest(client)
 
 
 @pytest.mark.parametrize("request_", [head(PATH, JSON, LENGTH)[:-10], head(PATH, JSON, LENGTH) + BODY[:-10]])
@@ -152,10 +155,11 @@ def test_many_requests_ahead(server: Server) -> None:
 def test_who_reads_slowly_over_tls_gets_all(tmp_path: Path, ending: str) -> None:
     """Its answer comes whole, though the connection would be closed by then."""
     put(tmp_path)
-    with hurried(tmp_path, "--max-rows", "150000", *tls(tmp_path)) as (server, address, _):
+    limits = ("--max-rows", "150000", *tls(tmp_path))
+    with hurried(tmp_path, *limits, run="serve_slow_readers") as (server, address, _):
         with asking_over_tls(address, tmp_path, 150_000, f"Connection: {ending}") as client:
-            answer = b""
-            for _ in range(150):
+            answer, end = client.recv(1), time.monotonic() + max(SLOW_TAKE_S, SLOW_KEEP_ALIVE_S) + 1
+            while time.monotonic() < end:
                 answer += client.recv(2**14)
                 time.sleep(0.02)
             answer += rest(client)

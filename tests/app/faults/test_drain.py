@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ import pytest
 
 from tests.app.certificates import make_certificate
 from tests.app.faults.clients import Client, Seen, load_on, wait_until
-from tests.app.servers import SECONDS, serving, start
+from tests.app.servers import SECONDS, read_up_to, serving, start
 from tests.app.worlds import put, rows
 
 WORLDS = "tests.app.faults.worlds"
@@ -70,7 +70,7 @@ def test_load_balancers_have_time_to_see_it(folder: Path, workers: str, number: 
     Clients that turn to another server once it is not ready lose nothing, though every process got the signal.
     """
     told = Event()
-    arguments = ("--workers", workers, "--pre-stop-delay-s", "3", "--log-level", "warning")
+    arguments = ("--workers", workers, "--pre-stop-delay-s", "4", "--log-level", "warning")
     with serving(folder, *arguments, start_new_session=True) as (server, address, _):
         wait_until(lambda: is_ready(address))
         with load_on(address, lambda _: told.is_set()) as clients:
@@ -92,12 +92,13 @@ def test_load_balancers_have_time_to_see_it(folder: Path, workers: str, number: 
 
 def test_workers_may_hear_of_it_twice(folder: Path) -> None:
     """A signal that reaches workers when their supervisor has told them already changes nothing."""
-    with serving(folder, "--workers", "2", "--drain-timeout-s", "2", "--log-level", "warning") as (server, _, _):
+    with serving(folder, "--workers", "2", "--drain-timeout-s", "10", "--log-level", "warning") as (server, _, _):
         workers = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
         server.terminate()
         time.sleep(0.02)
         for worker in workers:
-            os.kill(int(worker), signal.SIGTERM)
+            with suppress(ProcessLookupError):  # It may have ended by now.
+                os.kill(int(worker), signal.SIGTERM)
         code, log = ended(server)
     assert code == 0, log
     assert "is killed" not in log
@@ -111,6 +112,7 @@ def test_without_a_delay_what_came_is_answered(folder: Path, workers: str) -> No
         wait_until(lambda: is_ready(address))
         with load_on(address, lambda client: client.seen.refused > 0) as clients:
             server.terminate()
+            wait_until(lambda: all(each.done() for each in clients))
         seen = total([each.result() for each in clients])
         assert seen == Seen(right=seen.right, refused=len(clients))
         assert ended(server) == (0, "")
@@ -170,14 +172,15 @@ def in_flight(
 ) -> Iterator[tuple[subprocess.Popen[str], str, ThreadPoolExecutor, list[Client]]]:
     """A server of which two clients wait for an answer that does not come."""
     put(folder, text="gated")
-    with serving(folder, *arguments) as (server, address, _), ThreadPoolExecutor() as threads:
+    # The server ends first, and with it what the threads wait for.
+    with ThreadPoolExecutor() as threads, serving(folder, *arguments) as (server, address, _):
         clients = [Client(address), Client(address)]
         for client in clients:
             threads.submit(client.ask)
-        assert server.stdout
-        assert "pass begins\n" in iter(server.stdout.readline, "")
+        read_up_to(server, "pass begins")
         if "2" in arguments:
-            assert "pass begins\n" in iter(server.stdout.readline, "")
+            read_up_to(server, "pass begins")
+        wait_until(lambda: all(client.seen.port for client in clients))
         wait_until(lambda: get(address, "/livez").status_code == 200)
         server.terminate()
         wait_until(lambda: is_closed(address))
@@ -216,6 +219,7 @@ def test_an_answer_that_nobody_reads_is_cut(folder: Path) -> None:
     limits = ("--max-rows", "150000", "--drain-timeout-s", "0.3")
     with serving(folder, *limits) as (server, address, _), socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(SECONDS)
         client.connect((urlsplit(address).hostname, urlsplit(address).port))
         head = f"POST /encode HTTP/1.1\r\nHost: test\r\nContent-Length: {len(body.content)}\r\n\r\n"
         client.sendall(head.encode() + body.content)
@@ -230,7 +234,6 @@ def test_what_loads_ends_at_once(folder: Path, workers: str) -> None:
     """Asked to end while its models load, it ends at once with 0: nobody takes it for ready."""
     arguments = ("--models-dir", str(folder), "--port", "0", "--workers", workers, "--pre-stop-delay-s", "600")
     with start("serve", *arguments, run="serve_endlessly", module=WORLDS) as server:
-        assert server.stdout
-        assert "loading begins\n" in iter(server.stdout.readline, "")
+        read_up_to(server, "loading begins")
         server.terminate()
         assert ended(server)[0] == 0

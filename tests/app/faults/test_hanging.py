@@ -115,7 +115,7 @@ def test_a_pass_that_does_not_come_back(folder: Path, comes_back: bool) -> None:
     It does not keep the process from its end.
     """
     gate = put(folder, name="stuck", text="gated") / "gate"
-    limits = ("--request-timeout-s", "0.3", "--log-level", "warning")
+    limits = ("--request-timeout-s", "2", "--log-level", "warning")
     with serving(folder, *limits, **FAULTY) as (server, address, _):
         assert httpx.post(f"{address}/models/stuck/encode", content=BODY, timeout=SECONDS).status_code == 504
         wait_until(lambda: "A pass of stuck version 1 (encode) has not come back" in why_not_ready(address))
@@ -138,7 +138,7 @@ def test_a_pass_that_does_not_come_back(folder: Path, comes_back: bool) -> None:
 def test_a_worker_whose_pass_does_not_come_back_is_replaced(folder: Path) -> None:
     """The worker finishes what it can and is replaced, while clients on new connections are answered."""
     put(folder, name="stuck", text="gated")
-    with serving(folder, "--request-timeout-s", "0.3", *QUIET, **FAULTY) as (server, address, _):
+    with serving(folder, "--request-timeout-s", "2", *QUIET, **FAULTY) as (server, address, _):
         wait_until(lambda: is_ready(address))
         workers = workers_of(server)
         assert httpx.post(f"{address}/models/stuck/encode", content=BODY, timeout=SECONDS).status_code == 504

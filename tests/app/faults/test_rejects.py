@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -9,13 +10,14 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.app.faults.hurry import hurried
-from tests.app.faults.server import SECONDS, Server
+from tests.app.faults.server import SECONDS, Server, wait_until
 from tests.app.faults.witness import witness
 from tests.app.http.requests import head, statuses
 from tests.app.keyrings import write_keys
+from tests.app.servers import read_up_to, serving
 from tests.app.worlds import LATENTS, put
 
 CONNECTIONS, AT_ONCE = 10_000, 50
@@ -44,7 +46,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     limits += ["--request-timeout-s", "600"]
     log = tmp_path / "log"
     options = ["--api-keys-file", str(tmp_path / "keys"), *limits]
-    with log.open("w") as file, hurried(tmp_path / "models", *options, stderr=file) as (process, address, _):
+    with log.open("w") as file, serving(tmp_path / "models", *options, stderr=file) as (process, address, _):
         yield World(Server.of(process, address, log), process, key, gate)
 
 
@@ -82,10 +84,15 @@ async def hold(world: World) -> list[tuple[asyncio.StreamReader, asyncio.StreamW
         writer.write(post("/models/slow/encode", full(), f"X-API-Key: {world.key}", JSON, "Connection: close"))
         held.append((reader, writer))
         if len(held) == 1:
-            assert world.process.stdout
-            assert await asyncio.to_thread(world.process.stdout.readline) == "pass begins\n"
-    await asyncio.sleep(0.2)
+            await asyncio.to_thread(read_up_to, world.process, "pass begins")
+    await asyncio.to_thread(wait_until, lambda: waiting_rows(world) == ROWS)
     return held
+
+
+def waiting_rows(world: World) -> int:
+    """Count the rows that wait, whatever for."""
+    text = httpx.get(f"{world.server.address}/metrics", headers={"X-API-Key": world.key}, timeout=SECONDS).text
+    return sum(int(float(rows)) for rows in re.findall(r"(?m)^gyoza_queue_rows\{.*\} (.+)$", text))
 
 
 async def ask(place: tuple[str, int], status: int, request: bytes) -> tuple[int, ...]:
@@ -118,7 +125,8 @@ async def test_10000_rejects(world: World) -> None:
         assert server.memory() < memory + 2**24
         world.gate.touch()
         for reader, writer in held:
-            assert statuses(await reader.read()) == [200]
+            async with asyncio.timeout(SECONDS):
+                assert statuses(await reader.read()) == [200]
             writer.close()
     assert found.total() == CONNECTIONS
     assert set(found) == {(status, status) for status, _ in mix}

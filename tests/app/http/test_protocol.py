@@ -16,7 +16,7 @@ from app.http import limits
 from app.http.cycle import Wire
 from tests.app.certificates import make_certificate
 from tests.app.http.requests import AMBIGUOUS, chunk, head, statuses
-from tests.app.http.wires import World, listening, rest
+from tests.app.http.wires import SECONDS, World, listening, rest
 
 CLOSE = "Connection: close"
 
@@ -192,9 +192,9 @@ async def test_a_silent_connection_is_closed(world: World, monkeypatch: pytest.M
     monkeypatch.setattr(limits, "KEEP_ALIVE_S", 0.1)
     reader, writer = await world.connect()
     writer.write(head())
-    await asyncio.sleep(0.05)
+    answer = await reader.readuntil(b"[]")
     writer.write(b"\r\n")
-    assert statuses(await rest(reader, writer)) == [200]
+    assert statuses(answer + await rest(reader, writer)) == [200]
 
 
 async def test_a_pause_of_the_machine_is_no_fault_of_the_client(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,9 +212,14 @@ async def test_a_pause_of_the_machine_is_no_fault_of_the_client(world: World, mo
 
 async def test_a_request_may_take_its_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a request is under way, it is its deadline alone that bounds it."""
+    reader, writer = await world.connect()
+    writer.write(head("POST /", CLOSE, "Content-Length: 40"))
+    await world.is_asked()
     monkeypatch.setattr(limits, "HEAD_TIMEOUT_S", 0.05)
-    answer = await world.ask(head("POST /", CLOSE, "Content-Length: 40"), *[b"x"] * 40)
-    assert b"POST / [%s]" % (b"x" * 40) in answer
+    for _ in range(40):
+        writer.write(b"x")
+        await asyncio.sleep(0.01)
+    assert b"POST / [%s]" % (b"x" * 40) in await rest(reader, writer)
 
 
 async def test_a_short_body_that_nobody_reads_is_thrown_away(world: World) -> None:
@@ -286,16 +291,20 @@ async def test_who_does_not_read_on_https_is_cut_off(
     monkeypatch.setattr(limits, "FAREWELL_TIMEOUT_S", 0.2)
     monkeypatch.setattr(limits, "KEEP_ALIVE_S", 0.1)
     tls, trust = tls_contexts(tmp_path)
-    for size, cut in [(30_000_000, 1), (1, 0)]:
+    for size, cut, least_s in [
+        (30_000_000, 1, limits.TAKE_TIMEOUT_S),
+        (1, 0, limits.KEEP_ALIVE_S + limits.FAREWELL_TIMEOUT_S),
+    ]:
         caplog.clear()
         with caplog.at_level("INFO", "gyoza.http"):
             async with listening(tls) as world:
-                client = socket.create_connection(("127.0.0.1", world.port))
+                client = socket.create_connection(("127.0.0.1", world.port), SECONDS)
+                begin = asyncio.get_running_loop().time()
                 with await asyncio.to_thread(trust.wrap_socket, client, server_hostname="127.0.0.1") as secure:
                     secure.sendall(head("POST /zeros", "Content-Length: 8") + b"%08d" % size)
-                    await asyncio.sleep(0.05)
-                    assert len(world.state.connections) == 1
+                    await world.is_asked()
                     await world.is_empty()
+                assert asyncio.get_running_loop().time() >= begin + least_s
         assert caplog.text.count("a connection was cut off") == cut
 
 
@@ -328,20 +337,22 @@ async def test_a_client_that_does_not_read_is_cut_off(world: World, monkeypatch:
     """It is cut off once it takes nothing for too long, whether the connection would be kept or closed."""
     monkeypatch.setattr(limits, "TAKE_TIMEOUT_S", 0.3)
     for headers in [("Content-Length: 8",), ("Content-Length: 8", CLOSE)]:
+        world.asked.clear()
         with socket.create_connection(("127.0.0.1", world.port)) as client:
+            begin = asyncio.get_running_loop().time()
             client.sendall(head("POST /zeros", *headers) + b"30000000")
-            await asyncio.sleep(0.1)
-            assert len(world.state.connections) == 1
+            await world.is_asked()
             await world.is_empty()
+        assert asyncio.get_running_loop().time() >= begin + limits.TAKE_TIMEOUT_S
 
 
 async def test_a_client_that_reads_slowly_gets_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that goes on taking gets its whole answer, however long that is."""
-    monkeypatch.setattr(limits, "TAKE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(limits, "TAKE_TIMEOUT_S", 1.5)
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port, limit=2**16)
     writer.write(head("POST /zeros", CLOSE, "Content-Length: 8") + b"20000000")
     size = 0
-    while part := await reader.read(2**19):
+    while part := await reader.read(2**17):
         size += len(part)
         await asyncio.sleep(0.02)
     assert size > 20_000_000

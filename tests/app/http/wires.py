@@ -41,6 +41,12 @@ class World:
         """Open a connection."""
         return await asyncio.open_connection("127.0.0.1", self.port)
 
+    async def is_asked(self) -> None:
+        """Wait until it was asked something."""
+        async with asyncio.timeout(SECONDS):
+            while not self.asked:
+                await asyncio.sleep(0.01)
+
     async def is_empty(self) -> None:
         """Wait until no connection is left."""
         async with asyncio.timeout(SECONDS):

@@ -37,8 +37,9 @@ async def test_what_is_served_no_more_is_freed(tmp_path: Path) -> None:
     await control.load("tiny")
     request = repository.ready("tiny")
     unloading = asyncio.create_task(control.unload("tiny"))
-    while repository.find("tiny").state is State.READY:
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(PATIENCE_S):
+        while repository.find("tiny").state is State.READY:
+            await asyncio.sleep(0.001)
     assert former() is None
     assert not unloading.done()
     last = weakref.ref(request[1])
@@ -145,7 +146,7 @@ async def test_work_that_nobody_waits_for_any_more() -> None:
     await asyncio.sleep(0)
     waiting.cancel()
     go_on.set()
-    await asyncio.to_thread(went.wait)
+    assert await asyncio.to_thread(went.wait, PATIENCE_S)
     await asyncio.gather(waiting, return_exceptions=True)
     assert waiting.cancelled()
 
@@ -168,7 +169,9 @@ def test_work_that_outlives_the_loop() -> None:
         await asyncio.sleep(0)
         task.cancel()
 
+    # That of a test before may not have ended yet.
+    before = threading.enumerate()
     asyncio.run(begin())
-    (thread,) = (thread for thread in threading.enumerate() if thread.name == LOADING)
+    (thread,) = (each for each in threading.enumerate() if each.name == LOADING and each not in before)
     go_on.set()
     thread.join()

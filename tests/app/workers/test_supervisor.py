@@ -31,7 +31,7 @@ from app.workers.messages import Loaded, Version
 from app.workers.processes import Launcher, WorkerProcess
 from app.workers.server import WorkerServer
 from app.workers.supervisor import LONGEST_PAUSE_S, Supervisor, faults, pause_after
-from tests.app.servers import ROOT, SECONDS, serving
+from tests.app.servers import ROOT, SECONDS, read_up_to, serving
 from tests.app.worlds import LATENTS, command_of, put
 
 WORKERS = 2
@@ -173,10 +173,9 @@ def test_what_runs_is_finished(tmp_path: Path, stop: str) -> None:
     It does not matter whether the signal comes to the supervisor alone, as in a container, or to every process.
     """
     gate = put(tmp_path, text="gated") / "gate"
-    with serving_by_workers(tmp_path) as (server, client, workers, _), ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor() as threads, serving_by_workers(tmp_path) as (server, client, workers, _):
         answer = threads.submit(encode_one, client)
-        assert server.stdout
-        assert "pass begins\n" in iter(server.stdout.readline, "")
+        read_up_to(server, "pass begins")
         if stop == "the supervisor":
             server.terminate()
         else:
@@ -192,10 +191,9 @@ def test_what_runs_is_finished(tmp_path: Path, stop: str) -> None:
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     """A second signal waits for no request, and ends everything with 1."""
     put(tmp_path, text="gated")
-    with serving_by_workers(tmp_path) as (server, client, workers, _), ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor() as threads, serving_by_workers(tmp_path) as (server, client, workers, _):
         answer = threads.submit(encode_one, client)
-        assert server.stdout
-        assert "pass begins\n" in iter(server.stdout.readline, "")
+        read_up_to(server, "pass begins")
         server.terminate()
         wait_until(lambda: sum(map(lives, workers)) == 1)
         server.terminate()
@@ -207,10 +205,9 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
 def test_one_worker_can_be_asked_to_end(tmp_path: Path) -> None:
     """SIGTERM to one worker fails no request: it answers what it has begun, gets nothing new, and is replaced."""
     gate = put(tmp_path, text="gated") / "gate"
-    with serving_by_workers(tmp_path) as (server, client, workers, _), ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor() as threads, serving_by_workers(tmp_path) as (server, client, workers, _):
         answer = threads.submit(encode_one, client)
-        assert server.stdout
-        assert "pass begins\n" in iter(server.stdout.readline, "")
+        read_up_to(server, "pass begins")
         for process in workers:
             os.kill(process, signal.SIGTERM)
         told = [int(read_until(server, r"\(process (\d+)\) ended with code 0; another one starts")[1])]
@@ -233,7 +230,7 @@ def test_no_worker_outlives_the_supervisor(folder: Path) -> None:
 def test_a_hanging_worker_holds_up_no_other(folder: Path) -> None:
     """While one worker hangs, few connections go to it and all else to others; it answers them when it goes on."""
     count = MOST_WAITING + 4
-    with serving_by_workers(folder) as (server, client, workers, _), ThreadPoolExecutor(count) as threads:
+    with ThreadPoolExecutor(count) as threads, serving_by_workers(folder) as (server, client, workers, _):
         os.kill(workers[0], signal.SIGSTOP)
         answers = [threads.submit(get, client, "/livez") for _ in range(count)]
         try:
@@ -252,7 +249,7 @@ from app.settings import Settings
 from app.workers import processes, supervise, supervisor
 
 processes.END_S = supervisor.END_S = 0.2
-settings = Settings(port=0, workers=2, drain_timeout_s=0.1)
+settings = Settings(port=0, workers=2, drain_timeout_s=2)
 sys.exit(supervise(settings, open_port(settings), "", sys.argv[1:]))
 """
 ENDS = "raise SystemExit(3)"

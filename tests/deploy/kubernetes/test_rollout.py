@@ -20,7 +20,7 @@ import numpy as np
 from tests.deploy.kubernetes.kustomize import Object
 from tests.deploy.kubernetes.manifests import ROOT, environment_of, servers, settings_in
 
-SHORTER = 3
+SHORTER = 2
 """Delay and probes are this many times as quick as in the manifest, all alike."""
 CLIENTS = 4
 ASKS = 20
@@ -157,5 +157,5 @@ def test_a_rolling_update_loses_no_request() -> None:
 
 def codes_of(address: str) -> np.ndarray:
     """The codes of the example, as the server that is asked first gives them."""
-    answer = httpx.post(f"{address}/models/digits/encode", content=BODY, headers=JSON)
+    answer = httpx.post(f"{address}/models/digits/encode", content=BODY, headers=JSON, timeout=SECONDS)
     return np.array(answer.json()["codes"])
