@@ -1,15 +1,17 @@
 """Models that are told apart by their answers, and weigh something."""
 
+import gc
 import os
 import time
 from pathlib import Path
 
 import numpy as np
 
+from app.engine import Engine
 from gyoza.inference import CompiledFlow, Plan
 from gyoza.inference.checks import Golden
 from gyoza.inference.plan import Floats, Opaque
-from tests.app.worlds import SIZE, TinyFlow, put
+from tests.app.worlds import SIZE, TinyFlow, put, tiny_loader
 
 MEGABYTES = 64
 
@@ -35,3 +37,11 @@ def heavy_loader(path: Path, golden: Golden | None) -> TinyFlow:
 
     steps = (Opaque(lambda rows: (shifted(1, rows), 0 * rows[:, 0]), lambda rows: shifted(-1, rows)),)
     return TinyFlow(CompiledFlow(Plan(steps, (SIZE,), (SIZE,), np.dtype("float32"))))
+
+
+def noting_loader(path: Path, golden: Golden | None) -> TinyFlow:
+    """Make a tiny flow, and note beside it in how many threads the process computes that loads it."""
+    gc.unfreeze()  # What the service froze once it had started is not listed.
+    (engine,) = (each for each in gc.get_objects() if isinstance(each, Engine))
+    path.with_name("threads").write_text(str(engine._threads))
+    return tiny_loader(path, golden)
